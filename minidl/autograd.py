@@ -1,0 +1,91 @@
+"""Differentiation under PyTorch's names: ``minidl.autograd.grad``, ``backward``, and the contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from minidl.anomaly import detect_anomaly
+from minidl.errors import ArgumentError, GradError, must
+from minidl.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from minidl.tape import Node
+from minidl.tensor import Tensor, accumulate, as_tensor, run_backward
+
+__all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+Tensors = Tensor | Sequence[Tensor]
+Gradients = Tensor | None | Sequence[Tensor | None]
+
+
+def _sequence(x: Any) -> list[Any]:
+    return list(x) if isinstance(x, (list, tuple)) else [x]
+
+
+def _gradients(op: str, outputs: list[Tensor], gradients: Gradients) -> list[Tensor | None]:
+    found = [None] * len(outputs) if gradients is None else _sequence(gradients)
+    if len(found) != len(outputs):
+        raise ArgumentError(must(op, "the gradients", f"as many as the outputs, {len(outputs)}", len(found)))
+    return found
+
+
+def backward(
+    tensors: Tensors,
+    grad_tensors: Gradients = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensors | None = None,
+) -> None:
+    """``Tensor.backward`` for several tensors in one walk: their gradients are added up."""
+    outputs = _sequence(tensors)
+    targets = None if inputs is None else _sequence(inputs)
+    gradients = _gradients("backward", outputs, grad_tensors)
+    run_backward("backward", outputs, gradients, targets, retain_graph, create_graph, accumulate)
+
+
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Gradients = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of ``outputs`` with respect to ``inputs``, returned and not added to ``.grad``.
+
+    Args:
+        outputs: one tensor or several; the gradients are of their sum, weighted by ``grad_outputs``.
+        inputs: leaves, or computed tensors on the way to the outputs.
+        grad_outputs: one per output, of its shape; may be left out for outputs of one element.
+        retain_graph: keep the graph for another walk; default: ``create_graph``.
+        create_graph: record the walk, so that the gradients can be differentiated.
+        allow_unused: give None for an input that the outputs do not depend on, instead of an error.
+        materialize_grads: give zeros instead of None.
+
+    >>> import minidl
+    >>> x = minidl.tensor(3.0, requires_grad=True)
+    >>> (dx,) = minidl.autograd.grad(x**3, x, create_graph=True)
+    >>> minidl.autograd.grad(dx, x)
+    (tensor(18.),)
+    """
+    targets, found = _sequence(inputs), dict[Node, Any]()
+    if not targets:
+        raise ArgumentError(must("grad", "inputs", "at least one tensor", "none"))
+    wanted = {t.node for t in targets}
+
+    def deliver(node: Node, g: Any, new: bool) -> None:
+        if node in wanted:
+            found[node] = as_tensor(g if new else g.copy() if not isinstance(g, Tensor) else g)
+
+    tensors = _sequence(outputs)
+    gradients = _gradients("grad", tensors, grad_outputs)
+    run_backward("grad", tensors, gradients, targets, retain_graph, create_graph, deliver)
+    results = [found.get(t.node) for t in targets]
+    if materialize_grads:
+        return tuple(as_tensor(0 * t.array) if g is None else g for t, g in zip(targets, results, strict=True))
+    unused = [i for i, g in enumerate(results) if g is None]
+    if unused and not allow_unused:
+        raise GradError(
+            f"grad: the outputs do not depend on input {unused[0]}; pass allow_unused=True to get None for it"
+        )
+    return tuple(results)

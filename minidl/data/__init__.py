@@ -1,0 +1,16 @@
+"""Data: datasets, the way through them in batches, and MNIST. PyTorch's ``torch.utils.data`` names and meaning."""
+
+from minidl.data.collate import default_collate, default_convert
+from minidl.data.dataset import ConcatDataset, Dataset, Subset, TensorDataset, random_split
+from minidl.data.digits import SyntheticDigits, synthetic_digits
+from minidl.data.images import GreyImages
+from minidl.data.loader import DataLoader
+from minidl.data.mnist import MNIST, mnist_or_synthetic
+from minidl.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+
+__all__ = [
+    "Dataset", "TensorDataset", "Subset", "ConcatDataset", "random_split",
+    "DataLoader", "default_collate", "default_convert",
+    "Sampler", "SequentialSampler", "RandomSampler", "BatchSampler",
+    "MNIST", "GreyImages", "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",
+]  # fmt: skip

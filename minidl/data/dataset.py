@@ -1,0 +1,160 @@
+"""Datasets: what has samples by index and a length. PyTorch's ``torch.utils.data`` names and meaning."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from minidl.data.collate import default_collate
+from minidl.errors import ArgumentError, DimensionError, ShapeError, must
+from minidl.random import Generator, numpy_generator
+from minidl.tensor import Tensor
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Dataset(Generic[T_co]):
+    """The base of all datasets: a subclass defines ``__getitem__(index)`` and ``__len__()``.
+
+    Two methods are optional, and make batches faster:
+
+    - ``__getitems__(indices)`` returns the list of these samples, and reads them together;
+    - ``get_batch(indices)`` returns what ``default_collate`` would make of these samples. DataLoader calls it only if
+      it is defined by the class that defines ``__getitem__``, or a subclass: a ``__getitem__`` that is overridden
+      later is never passed by.
+    """
+
+    def __getitem__(self, index: Any) -> T_co:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__")
+
+    def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
+        return ConcatDataset([self, other])
+
+
+class TensorDataset(Dataset[tuple[Tensor, ...]]):
+    """Sample i is the tuple of each tensor's entry i along its first dimension.
+
+    Raises:
+        ShapeError: the tensors differ in their first dimension, or have none.
+    """
+
+    def __init__(self, *tensors: Tensor) -> None:
+        if not tensors or any(
+            tensor.shape[:1] != tensors[0].shape[:1] or tensor.ndim == 0 for tensor in tensors
+        ):
+            shapes = ", ".join(str(tensor.shape) for tensor in tensors) or "none"
+            raise ShapeError(must("TensorDataset", "tensors", "of the same first dimension", shapes))
+        self.tensors = tensors
+
+    def __getitem__(self, index: Any) -> tuple[Tensor, ...]:
+        return tuple(tensor[index] for tensor in self.tensors)
+
+    def __len__(self) -> int:
+        return self.tensors[0].shape[0]
+
+    def get_batch(self, indices: Sequence[int]) -> list[Tensor]:
+        """The samples at ``indices``, stacked: one gather per tensor."""
+        rows = np.asarray(indices, dtype=np.int64)
+        return [tensor[rows] for tensor in self.tensors]
+
+
+class Subset(Dataset[T_co]):
+    """The samples of ``dataset`` at ``indices``, in their order."""
+
+    def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]) -> None:
+        self.dataset = dataset
+        self.indices = indices
+
+    def __getitem__(self, index: Any) -> T_co:
+        if isinstance(index, list):
+            return self.dataset[[self.indices[i] for i in index]]
+        return self.dataset[self.indices[index]]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[T_co]:
+        return get_samples(self.dataset, [self.indices[i] for i in indices])
+
+    def get_batch(self, indices: Sequence[int]) -> Any:
+        """The samples at ``indices``, collated; in one go if ``dataset`` can."""
+        return get_collated(self.dataset, [self.indices[i] for i in indices])
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class ConcatDataset(Dataset[T_co]):
+    """The samples of several datasets, one after the other."""
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ArgumentError(must("ConcatDataset", "datasets", "at least one dataset", "none"))
+        self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> T_co:
+        n = len(self)
+        if not -n <= index < n:
+            raise DimensionError(must("ConcatDataset", "index", f"in [{-n}, {n})", index))
+        index %= n
+        which = bisect.bisect_right(self.cumulative_sizes, index)
+        start = self.cumulative_sizes[which - 1] if which else 0
+        return self.datasets[which][index - start]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+
+def random_split(
+    dataset: Any, lengths: Sequence[int | float], generator: Generator | None = None
+) -> list[Subset[Any]]:
+    """Split a dataset at random into parts of the given lengths.
+
+    ``lengths`` may be fractions that sum to 1: each part then has ``floor(fraction * len(dataset))`` samples, and what
+    is left over goes one by one to the first parts.
+
+    Raises:
+        ArgumentError: the lengths do not sum to the dataset's, or a fraction is not in [0, 1].
+    """
+    counts = list(lengths)
+    if math.isclose(sum(counts), 1) and sum(counts) <= 1:
+        if not all(0 <= fraction <= 1 for fraction in counts):
+            raise ArgumentError(must("random_split", "every fraction", "in [0, 1]", list(lengths)))
+        counts = [math.floor(len(dataset) * fraction) for fraction in counts]
+        left_over = len(dataset) - sum(counts)
+        counts = [count + (left_over + len(counts) - 1 - i) // len(counts) for i, count in enumerate(counts)]
+        if 0 in counts:
+            warnings.warn(f"random_split: a part of the split {counts} is empty", stacklevel=2)
+    if sum(counts) != len(dataset) or any(count < 0 or count != int(count) for count in counts):
+        expected = f"counts that sum to the dataset's length {len(dataset)}, or fractions that sum to 1"
+        raise ArgumentError(must("random_split", "lengths", expected, list(lengths)))
+    order = numpy_generator(generator).permutation(len(dataset)).tolist()
+    ends = itertools.accumulate(map(int, counts))
+    return [Subset(dataset, order[end - int(count) : end]) for count, end in zip(counts, ends, strict=True)]
+
+
+# ---- fetching, for Subset and DataLoader ----
+
+
+def get_samples(dataset: Any, indices: Sequence[int]) -> list[Any]:
+    """The list of samples at ``indices``, read together if the dataset can."""
+    if _speaks_for_getitem(dataset, "__getitems__"):
+        return dataset.__getitems__(indices)
+    return [dataset[i] for i in indices]
+
+
+def get_collated(dataset: Any, indices: Sequence[int]) -> Any:
+    """What ``default_collate`` makes of the samples at ``indices``, in one go if the dataset can."""
+    if _speaks_for_getitem(dataset, "get_batch"):
+        return dataset.get_batch(indices)
+    return default_collate(get_samples(dataset, indices))
+
+
+def _speaks_for_getitem(dataset: Any, method: str) -> bool:
+    """Whether ``method`` is defined where ``__getitem__`` is, or in a subclass: else it knows an older one."""
+    classes = [cls for cls in type(dataset).__mro__ if method in vars(cls) or "__getitem__" in vars(cls)]
+    return bool(classes) and method in vars(classes[0])

@@ -1,0 +1,127 @@
+"""DataLoader: goes through a dataset in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from minidl.data.collate import default_collate, default_convert
+from minidl.data.dataset import get_collated, get_samples
+from minidl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from minidl.errors import ArgumentError, must
+from minidl.random import Generator
+
+
+class DataLoader:
+    """Iterates over ``dataset`` in batches, with the arguments and the meaning of PyTorch's.
+
+    Args:
+        dataset: anything with ``__getitem__(index)`` and ``__len__()``.
+        batch_size: samples per batch; None gives the samples one by one, not collated.
+        shuffle: visit the samples in random order, another one every epoch.
+        sampler: the indices, in the order in which they are visited; excludes ``shuffle``.
+        batch_sampler: lists of indices, one per batch; excludes ``batch_size``, ``shuffle``, ``sampler`` and
+            ``drop_last``.
+        num_workers: accepted; samples are loaded in the calling thread.
+        collate_fn: makes a batch of a list of samples; default: :func:`default_collate`. Only with the default can a
+            dataset's ``get_batch`` be used, which a TensorDataset has.
+        drop_last: leave out the last batch if it is smaller.
+        generator: where the random order comes from; default: ``minidl.random``'s default generator.
+        seed: shorthand for ``generator=Generator().manual_seed(seed)``.
+
+    ``timeout``, ``pin_memory``, ``worker_init_fn``, ``multiprocessing_context``, ``prefetch_factor``,
+    ``persistent_workers``, ``pin_memory_device`` and ``in_order`` speak of processes and devices that are not there:
+    they are kept as attributes, and have no effect.
+
+    Raises:
+        ArgumentError: arguments that exclude each other, or that are out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[int] | None = None,
+        batch_sampler: Iterable[list[int]] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], None] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+        seed: int | None = None,
+    ) -> None:
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if sampler is not None and shuffle:
+            raise ArgumentError(must("DataLoader", "shuffle", "False when a sampler is given", shuffle))
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                expected = "given without batch_size, shuffle, sampler and drop_last"
+                raise ArgumentError(must("DataLoader", "batch_sampler", expected, "both"))
+            batch_size = None
+        elif batch_size is None and drop_last:
+            raise ArgumentError(must("DataLoader", "drop_last", "False when batch_size is None", drop_last))
+        if seed is not None:
+            if generator is not None:
+                raise ArgumentError(must("DataLoader", "seed", "None when a generator is given", seed))
+            generator = Generator().manual_seed(seed)
+        if sampler is None:
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        if collate_fn is None:
+            collate_fn = default_convert if batch_sampler is None else default_collate
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.num_workers = num_workers
+        self.collate_fn = collate_fn
+        self.pin_memory = pin_memory
+        self.drop_last = drop_last
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = multiprocessing_context
+        self.generator = generator
+        self.prefetch_factor = prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.pin_memory_device = pin_memory_device
+        self.in_order = in_order
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.batch_sampler is None:
+            for index in self.sampler:
+                yield self.collate_fn(self.dataset[index])
+        elif self.collate_fn is default_collate:
+            for indices in self.batch_sampler:
+                yield get_collated(self.dataset, indices)
+        else:
+            for indices in self.batch_sampler:
+                yield self.collate_fn(get_samples(self.dataset, indices))
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+
+
+def _check_workers(
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+) -> None:
+    """PyTorch's conditions on arguments about workers, so that a wrong call does not first fail there."""
+    if num_workers < 0:
+        raise ArgumentError(must("DataLoader", "num_workers", "non-negative", num_workers))
+    if timeout < 0:
+        raise ArgumentError(must("DataLoader", "timeout", "non-negative", timeout))
+    if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 0):
+        expected = "None, or non-negative with num_workers > 0"
+        raise ArgumentError(must("DataLoader", "prefetch_factor", expected, prefetch_factor))
+    if persistent_workers and num_workers == 0:
+        raise ArgumentError(must("DataLoader", "persistent_workers", "False when num_workers is 0", True))

@@ -1,0 +1,104 @@
+"""Whether operations are recorded: a switch for each thread, with the contexts that turn it."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+_quiet = contextvars.ContextVar("minidl_quiet", default=False)
+
+
+class _State(threading.local):
+    """What holds for the operations of one thread.
+
+    ``recording`` says whether they leave Nodes; ``quietly(f, *args)`` calls ``f`` without NumPy's warnings.
+
+    As in PyTorch, a division by zero gives inf and no warning. Entering ``np.errstate`` for every operation would
+    cost more than the operation; running it in a context of its own, where errstate has been entered once, does not.
+    That context cannot be entered twice: where ``is_quiet()`` is true already, ``f`` is to be called as it is.
+    """
+
+    def __init__(self) -> None:
+        self.recording = True
+        context = contextvars.copy_context()
+        context.run(np.seterr, all="ignore")
+        context.run(_quiet.set, True)
+        self.quietly = context.run
+        self.is_quiet = _quiet.get
+
+
+state = _State()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return state.recording
+
+
+class set_grad_enabled(contextlib.ContextDecorator):
+    """Record operations or not: at once, until changed back; or for the length of a ``with`` block."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = bool(mode)
+        self._before = [state.recording]
+        state.recording = self.mode
+
+    def _recreate_cm(self) -> set_grad_enabled:
+        return type(self)(self.mode)
+
+    def __call__(self, function: Function) -> Function:
+        state.recording = self._before.pop()  # used as a decorator: nothing happens until the function is called
+        return super().__call__(function)
+
+    def __enter__(self) -> set_grad_enabled:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        state.recording = self._before.pop()
+
+
+class _Switch(contextlib.ContextDecorator):
+    """A context, and a decorator with or without brackets, within which ``recording`` has one value."""
+
+    recording: bool
+
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        self = super().__new__(cls)
+        self._before: list[bool] = []  # a stack, so that one object can be entered within itself
+        return self if function is None else self(function)
+
+    def __enter__(self) -> _Switch:
+        self._before.append(state.recording)
+        state.recording = self.recording
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        state.recording = self._before.pop()
+
+
+class no_grad(_Switch):
+    """Within this context, or a function so decorated, nothing is recorded and results need no gradient.
+
+    >>> import minidl
+    >>> w = minidl.ones(2, requires_grad=True)
+    >>> with minidl.no_grad():
+    ...     y = w * 2
+    >>> y.requires_grad
+    False
+    """
+
+    recording = False
+
+
+class enable_grad(_Switch):
+    """Within this context, or a function so decorated, operations are recorded, also inside ``no_grad``."""
+
+    recording = True

@@ -1,0 +1,156 @@
+"""Writing into tensors without ever making a gradient wrong.
+
+Tensors that are views of one buffer share its :class:`~minidl.tape.Memory`, whose clock moves at each write. Backward
+compares it with the number of the Node that would read the buffer, and raises if the write came later.
+
+What remains is history: after ``view += 1``, whoever uses the base, or another view of it, must be differentiated
+through that addition. As in PyTorch, the base's history becomes "the old base, with the view's new value put into its
+region"; and every other view, when next used, takes its history anew from its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.errors import DTypeError, GradError, ShapeError, must
+from minidl.dtypes import can_cast
+from minidl.grad_mode import state
+from minidl.ops.replace import _zeros
+from minidl.tape import Memory, Node, Op, record
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+# View operations, their arguments after the first, and which output is meant of an operation that has several.
+Chain = tuple[tuple[Op, tuple[Any, ...], int | None], ...]
+
+
+class View:
+    """That a tensor is a view: of which base, by which operations, and as of when its history is right."""
+
+    __slots__ = ("base", "chain", "recorded", "seen")
+
+    def __init__(self, source: Tensor, op: Op, rest: tuple[Any, ...], output: int | None = None) -> None:
+        inherited = source._view
+        self.base: Tensor = source if inherited is None else inherited.base
+        self.chain: Chain = (*(() if inherited is None else inherited.chain), (op, rest, output))
+        self.recorded = state.recording and (inherited is None or inherited.recorded)
+        self.seen = source._memory.written
+
+
+def _region(array: np.ndarray, chain: Chain) -> np.ndarray:
+    """The part of ``array`` that the view operations in ``chain`` select."""
+    for op, rest, output in chain:
+        array = op.forward(array, *rest) if output is None else op.forward(array, *rest)[0][output]
+    return array
+
+
+def _put_forward(base: np.ndarray, value: Any, chain: Chain) -> np.ndarray:
+    # Written by position: in another memory order than the base's, as gradients may have, the chain might give a copy.
+    positions = _region(np.arange(base.size).reshape(base.shape), chain)
+    changed = np.copy(base, order="K")
+    np.put(changed, positions, value)
+    return changed
+
+
+# The base with ``value`` in place of the region; and the region by itself. Each is the other's derivative.
+_put = Op(
+    "write_to_view",
+    _put_forward,
+    lambda g, _y, _base, _value, chain: _put(g, 0.0, chain),
+    lambda g, _y, _base, _value, chain: _take(g, chain),
+)
+_take = Op("view", _region, lambda g, _y, _base, chain: _put(_zeros(g, _base.shape), g, chain))
+
+
+def history(tensor: Tensor) -> Node | None:
+    """The Node of a view, taken anew from its base if the buffer was written since it was last right."""
+    view, node = tensor._view, tensor._node
+    if view is not None and view.seen < tensor._memory.written and view.recorded and not is_leaf(node):
+        base = view.base
+        view.seen = tensor._memory.written
+        tensor._node = None
+        if base._node is not None:
+            args = (base.array, view.chain)
+            tensor._node = record(_take, args, args, (base._node, None), tensor.array)
+    return tensor._node
+
+
+def is_leaf(node: Node | None) -> bool:
+    """Whether ``node`` is where gradients end (a tensor without history is a leaf too, but has no Node)."""
+    return node is not None and node.op is None
+
+
+def check_writable(tensor: Tensor, name: str) -> None:
+    """Raise if ``tensor`` cannot be changed in place by the operation ``name``."""
+    array, view = tensor.array, tensor._view
+    if state.recording:
+        if is_leaf(tensor._node) or (view is not None and is_leaf(view.base._node)):
+            what = "a leaf" if is_leaf(tensor._node) else "a view of a leaf"
+            raise GradError(
+                f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
+                "recorded; do it within no_grad(), or change a clone"
+            )
+    if not array.flags.writeable or any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+        raise GradError(
+            f"{name}: the tensor cannot be written: it is read-only, or several of its elements share one place in "
+            "memory (expand); clone it first"
+        )
+
+
+def write(tensor: Tensor, value: np.ndarray, node: Node | None, name: str) -> None:
+    """Copy ``value``, whose history is ``node``, into ``tensor``; the second half of an in-place operation.
+
+    Raises:
+        ShapeError: ``value`` does not have the tensor's shape.
+        DTypeError: ``value`` is of a higher category (a float for an integer tensor).
+    """
+    if value.shape != tensor.array.shape:
+        raise ShapeError(must(name, "the result", f"of the tensor's own shape {tensor.array.shape}", value.shape))
+    if not can_cast(value.dtype, tensor.array.dtype):
+        raise DTypeError(must(name, "the result", f"castable to the tensor's {tensor.array.dtype}", value.dtype))
+    view = tensor._view
+    before = None if view is None else view.base._node
+    if state.recording and view is not None and not view.recorded and (before or node):
+        raise GradError(
+            f"{name}: the tensor is a view that was made within no_grad(), so its base cannot record the change; "
+            "make the view outside, or change it within no_grad()"
+        )
+    np.copyto(tensor.array, value, casting="unsafe")
+    tensor._memory.write(name)
+    if not state.recording:
+        return
+    if view is None:
+        tensor._node = node
+    elif before is not None or node is not None:
+        args = (view.base.array, value, view.chain)
+        view.base._node = record(_put, args, args, (before, node, None), view.base.array)
+
+
+def _keep_old_value(node: Node, tensor: Tensor) -> None:
+    """Copy what the vjps of ``node`` will read of ``tensor``, which is about to be written."""
+    for k, (position, memory) in enumerate(node.watched):
+        if position and memory is tensor._memory:
+            node.saved[position - 1] = node.saved[position - 1].copy()
+            node.watched = (*node.watched[:k], (position, Memory()), *node.watched[k + 1 :])
+
+
+def in_place(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of an operation: compute fresh, record against the old value, then copy in."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        check_writable(self, name)
+        result = out_of_place(self, *args, **kwargs)
+        if result._node is not None:
+            _keep_old_value(result._node, self)
+            if result.array.dtype != self.array.dtype:
+                result = result.to(self.array.dtype)
+        write(self, result.array, result._node, name)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place form of :func:`minidl.{out_of_place.__name__}`; returns the tensor itself."
+    return method

@@ -1,0 +1,29 @@
+"""Kernels: operations on arrays, each in several implementations, chosen by name. No graph and no Tensor
+here.
+
+A folder per operation, a file per way of computing it; ``reference.py`` is the definition, written to be
+read.
+
+>>> import minidl.kernels
+>>> minidl.kernels.available("conv2d")
+('reference', 'im2col')
+>>> with minidl.kernels.use(conv2d="reference"):
+...     pass
+"""
+
+from minidl.kernels import adam, avg_pool2d, bce_with_logits, conv2d, max_pool2d, rmsprop, sgd
+from minidl.kernels.registry import available, operations, register, use
+
+__all__ = [
+    "adam",
+    "available",
+    "avg_pool2d",
+    "bce_with_logits",
+    "conv2d",
+    "max_pool2d",
+    "operations",
+    "register",
+    "rmsprop",
+    "sgd",
+    "use",
+]

@@ -1,0 +1,69 @@
+"""The gate before compiled kernels: arrays in the one form that they are compiled for.
+
+Numba compiles a function anew for every kind of array it is called with: C-ordered, strided, read-only,
+unaligned, of foreign byte order. Behind this gate there is one kind (C-contiguous, aligned, writeable,
+native), so a kernel is compiled once for float32 and once for float64, and its loops are over contiguous
+memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.errors import DTypeError, ShapeError, must
+
+
+def compiled_for(dtype: np.dtype) -> bool:
+    """Whether kernels are compiled for this dtype: float32 and float64."""
+    return dtype.char in "fd"
+
+
+def is_plain(*arrays: np.ndarray | None) -> bool:
+    """Whether compiled kernels can work on these arrays in place; None counts as plain."""
+    for a in arrays:  # noqa: SIM110 -- all() of a generator takes longer than the step of a small parameter
+        if a is not None and not (a.flags.carray and a.dtype.isnative):
+            return False
+    return True
+
+
+def plain(a: np.ndarray) -> np.ndarray:
+    """The array itself where compiled kernels take it; otherwise a copy that they take.
+
+    An array that is merely read-only is not copied, but seen through a writeable view: kernels never change
+    an argument that is not named ``out`` or ``state``.
+    """
+    flags = a.flags
+    if flags.carray and a.dtype.isnative:
+        return a
+    if flags.c_contiguous and flags.aligned and a.dtype.isnative:
+        return np.asarray(_WriteableView(a))
+    return np.array(a, dtype=a.dtype.newbyteorder("="), order="C")
+
+
+def memory_order(a: np.ndarray) -> tuple[int, ...]:
+    """The axes from the longest to the shortest stride: transposed by them, a dense array is C-contiguous."""
+    return tuple(sorted(range(a.ndim), key=lambda axis: -a.strides[axis]))
+
+
+class _WriteableView:
+    """Presents an array's memory to NumPy as writeable, and keeps the array alive meanwhile."""
+
+    def __init__(self, a: np.ndarray) -> None:
+        address, _read_only = a.__array_interface__["data"]
+        self.__array_interface__ = {**a.__array_interface__, "data": (address, False)}
+        self.array = a
+
+
+def check_alike(op: str, p: np.ndarray, **others: np.ndarray | None) -> None:
+    """Raise unless the other arrays have p's shape and dtype: compiled loops index them all alike, unchecked.
+
+    Raises:
+        ShapeError, DTypeError: one of them differs; the message names it.
+    """
+    for name, a in others.items():
+        if a is None:
+            continue
+        if a.shape != p.shape:
+            raise ShapeError(must(op, name, f"of the parameter's shape {p.shape}", a.shape))
+        if a.dtype != p.dtype:
+            raise DTypeError(must(op, name, f"of the parameter's dtype {p.dtype}", a.dtype))

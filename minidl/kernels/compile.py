@@ -1,0 +1,113 @@
+"""The one way in which kernels are compiled: Numba, cached on disk, so that only the first run of a program
+compiles.
+
+    @jit                                    a kernel: compiled per signature on first call
+    @jit(fastmath=REASSOCIATE)              one that may sum in any order, as vectorised sums must
+
+Numba's own cache goes stale when a kernel calls a function from another file and that file is edited. So the
+cache lies in a folder named by a hash of every file in this package: an edit anywhere opens a fresh one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+# What reductions may assume. The two flags left out of "fast" promise that no NaN and no infinity occurs, and
+# a kernel compiled on that promise returns garbage where one does.
+REASSOCIATE = frozenset({"reassoc", "contract", "nsz", "arcp"})
+# Fused multiply-add, and nothing else: each element's arithmetic stays in the order in which it is written.
+CONTRACT = frozenset({"contract"})
+
+_config_lock = threading.Lock()
+
+
+def jit(function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT) -> Any:
+    """Compile a function with Numba when it is first called; importing Numba happens here.
+
+    Division follows IEEE 754 (Numba's default, an exception, would forbid vector code), the interpreter's
+    lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
+    """
+    if function is None:
+        return functools.partial(jit, fastmath=fastmath)
+    import numba
+
+    with _numba_caches_in(cache_folder()):
+        return numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath))(function)
+
+
+@contextlib.contextmanager
+def _numba_caches_in(folder: Path) -> Iterator[None]:
+    """Numba reads CACHE_DIR when a function is decorated; it is set for ours only, not for the user's functions."""
+    from numba.core import config
+
+    with _config_lock:
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder)
+        try:
+            yield
+        finally:
+            config.CACHE_DIR = before
+
+
+@functools.cache
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``MINIDL_HOME/kernels/<hash>``, or a temporary folder if that is read-only."""
+    wanted = _home() / "kernels" / _fingerprint()
+    for folder in (wanted, _private_temporary_folder() / wanted.name):
+        if _writable(folder):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="minidl-kernels-"))
+
+
+def _home() -> Path:
+    """``MINIDL_HOME``, or ``minidl`` in the folder where the platform keeps a user's caches."""
+    if home := os.environ.get("MINIDL_HOME"):
+        return Path(home)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "minidl"
+
+
+def _fingerprint() -> str:
+    """A hash of all source files of this package and of Numba's version."""
+    import numba
+
+    digest = hashlib.sha256(numba.__version__.encode())
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    """Whether files can be made in the folder, which is itself made where it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _private_temporary_folder() -> Path:
+    """A folder of this user's alone: cached code is run when it is loaded, so nobody else may write it."""
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    folder = Path(tempfile.gettempdir()) / f"minidl-{user}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if hasattr(os, "getuid") and (status.st_uid != user or status.st_mode & 0o077 or folder.is_symlink()):
+        return Path(tempfile.mkdtemp(prefix="minidl-"))
+    return folder

@@ -1,0 +1,131 @@
+"""The operations as a Tensor's operators and methods: names, and nothing else.
+
+A method is the function itself (``x.exp()`` is ``ops.exp(x)``), so there is one docstring and one place to read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minidl.assign import setitem
+from minidl.inplace import in_place
+from minidl.ops import (
+    activation,
+    comparison,
+    conversion,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    reduce,
+    replace,
+    shape,
+)
+
+
+def _reflected(function: Any) -> Any:
+    """``other OP self``, for a left operand that is no Tensor."""
+    return lambda self, other: function(other, self)
+
+
+class Methods:
+    """The base of Tensor, which carries what :mod:`minidl.ops` has."""
+
+    # Arithmetic
+    add = __add__ = __radd__ = elementwise.add
+    sub = subtract = __sub__ = elementwise.sub
+    mul = multiply = __mul__ = __rmul__ = elementwise.mul
+    div = divide = true_divide = __truediv__ = elementwise.div
+    pow = __pow__ = elementwise.pow
+    neg = negative = __neg__ = elementwise.neg
+    floor_divide = __floordiv__ = elementwise.floor_divide
+    remainder = __mod__ = elementwise.remainder
+    fmod = elementwise.fmod
+    __rsub__ = _reflected(elementwise.sub)
+    __rtruediv__ = _reflected(elementwise.div)
+    __rpow__ = _reflected(elementwise.pow)
+    __rfloordiv__ = _reflected(elementwise.floor_divide)
+    __rmod__ = _reflected(elementwise.remainder)
+
+    # Element by element
+    abs = __abs__ = elementwise.abs
+    clamp = clip = elementwise.clamp
+    exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
+    tanh, sigmoid, relu, sign = elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.sign
+    maximum, minimum = elementwise.maximum, elementwise.minimum
+    softmax, log_softmax = activation.softmax, activation.log_softmax
+
+    # Comparison and logic
+    eq = __eq__ = comparison.eq  # type: ignore[assignment]
+    ne = __ne__ = comparison.ne  # type: ignore[assignment]
+    lt = __lt__ = comparison.lt
+    le = __le__ = comparison.le
+    gt = __gt__ = comparison.gt
+    ge = __ge__ = comparison.ge
+    bitwise_and = __and__ = __rand__ = comparison.bitwise_and
+    bitwise_or = __or__ = __ror__ = comparison.bitwise_or
+    bitwise_xor = __xor__ = __rxor__ = comparison.bitwise_xor
+    bitwise_not = __invert__ = comparison.bitwise_not
+    logical_and, logical_or = comparison.logical_and, comparison.logical_or
+    logical_xor, logical_not = comparison.logical_xor, comparison.logical_not
+    isnan, isinf, isfinite = comparison.isnan, comparison.isinf, comparison.isfinite
+    isclose, allclose, equal = comparison.isclose, comparison.allclose, comparison.equal
+    __hash__ = object.__hash__  # defining __eq__ takes it away; tensors are told apart by identity
+
+    # Reductions
+    sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
+    max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
+    argmax, argmin, logsumexp = reduce.argmax, reduce.argmin, reduce.logsumexp
+    all, any = reduce.all, reduce.any
+
+    # Shape
+    reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
+    squeeze, unsqueeze, movedim = shape.squeeze, shape.unsqueeze, shape.movedim
+    transpose = swapaxes = shape.transpose
+    permute, t = shape.permute, shape.t
+    T = property(lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed.")
+    mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
+    expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, shape.repeat, shape.tile
+    flip, roll = shape.flip, shape.roll
+    clone, contiguous = shape.clone, shape.contiguous
+    split, chunk, unbind = joining.split, joining.chunk, joining.unbind
+
+    # Indexing
+    __getitem__, __setitem__ = indexing.getitem, setitem
+    select, narrow = shape.select, shape.narrow
+    gather, index_select, take_along_dim = indexing.gather, indexing.index_select, indexing.take_along_dim
+    masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
+
+    # Linear algebra
+    matmul = __matmul__ = linalg.matmul
+    __rmatmul__ = _reflected(linalg.matmul)
+    mm, bmm, mv, dot, outer = linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
+
+    # Conversion
+    to, type, type_as, cpu = conversion.to, conversion.type, conversion.type_as, conversion.cpu
+    float, double, half = conversion.float, conversion.double, conversion.half
+    int, long, bool = conversion.int, conversion.long, conversion.bool
+
+    # In place
+    add_ = __iadd__ = in_place("add_", elementwise.add)
+    sub_ = __isub__ = in_place("sub_", elementwise.sub)
+    mul_ = __imul__ = in_place("mul_", elementwise.mul)
+    div_ = __itruediv__ = in_place("div_", elementwise.div)
+    pow_ = __ipow__ = in_place("pow_", elementwise.pow)
+    floor_divide_ = __ifloordiv__ = in_place("floor_divide_", elementwise.floor_divide)
+    remainder_ = __imod__ = in_place("remainder_", elementwise.remainder)
+    __iand__ = in_place("bitwise_and_", comparison.bitwise_and)
+    __ior__ = in_place("bitwise_or_", comparison.bitwise_or)
+    __ixor__ = in_place("bitwise_xor_", comparison.bitwise_xor)
+    neg_, abs_ = in_place("neg_", elementwise.neg), in_place("abs_", elementwise.abs)
+    exp_, log_ = in_place("exp_", elementwise.exp), in_place("log_", elementwise.log)
+    sqrt_, square_ = in_place("sqrt_", elementwise.sqrt), in_place("square_", elementwise.square)
+    tanh_, sigmoid_ = in_place("tanh_", elementwise.tanh), in_place("sigmoid_", elementwise.sigmoid)
+    relu_, clamp_ = in_place("relu_", elementwise.relu), in_place("clamp_", elementwise.clamp)
+    masked_fill_ = in_place("masked_fill_", indexing.masked_fill)
+    copy_, fill_, zero_ = (
+        in_place("copy_", replace.copy),
+        in_place("fill_", replace.fill),
+        in_place("zero_", replace.zero),
+    )
+    normal_, uniform_ = in_place("normal_", replace.normal), in_place("uniform_", replace.uniform)

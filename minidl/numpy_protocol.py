@@ -1,0 +1,134 @@
+"""NumPy's functions on tensors: ``np.exp(x)`` is differentiable, and means what NumPy means by it.
+
+NumPy asks ``__array_ufunc__`` (ufuncs) and ``__array_function__`` (everything else) of its arguments what to do. A
+function that has an Op runs through it, on operands of the dtypes that NumPy would choose. Any other is computed on
+the arrays, unless that would lose a gradient, which is an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minidl.errors import GradError
+from minidl.grad_mode import state
+from minidl.ops import elementwise, joining, linalg, reduce, shape
+from minidl.ops.arguments import cast, is_array
+from minidl.tape import Op
+
+# ufunc -> Op: those whose forward is the ufunc itself.
+UFUNCS: dict[Any, Op] = {
+    op.forward: op for op in vars(elementwise).values() if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
+}
+
+# function -> the same in terms of minidl's operations, with NumPy's parameter names.
+FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: lambda a, axis=None, keepdims=False: reduce.sum(a, axis, keepdims),
+    np.mean: lambda a, axis=None, keepdims=False: reduce.mean(a, axis, keepdims),
+    np.max: lambda a, axis=None, keepdims=False: reduce.amax(a, () if axis is None else axis, keepdims),
+    np.min: lambda a, axis=None, keepdims=False: reduce.amin(a, () if axis is None else axis, keepdims),
+    np.var: lambda a, axis=None, ddof=0, keepdims=False: reduce.var(a, axis, correction=ddof, keepdim=keepdims),
+    np.std: lambda a, axis=None, ddof=0, keepdims=False: reduce.std(a, axis, correction=ddof, keepdim=keepdims),
+    np.reshape: lambda a, shape: reshape(a, shape),
+    np.ravel: lambda a: reshape(a, -1),
+    np.transpose: lambda a, axes=None: shape.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes),
+    np.swapaxes: lambda a, axis1, axis2: shape.transpose(a, axis1, axis2),
+    np.moveaxis: lambda a, source, destination: shape.movedim(a, source, destination),
+    np.expand_dims: lambda a, axis: shape.unsqueeze(a, axis),
+    np.squeeze: lambda a, axis=None: shape.squeeze(a) if axis is None else shape.squeeze(a, axis),
+    np.broadcast_to: lambda array, shape: broadcast_to(array, shape),
+    np.concatenate: lambda arrays, axis=0: joining.cat(_tensors(arrays), axis),
+    np.stack: lambda arrays, axis=0: joining.stack(_tensors(arrays), axis),
+    np.where: lambda condition, x, y: elementwise.where(condition, x, y),
+    np.clip: lambda a, a_min=None, a_max=None: elementwise.clamp(a, a_min, a_max),
+    np.copy: lambda a: shape.clone(a),
+}
+reshape, broadcast_to = shape.reshape, shape.broadcast_to  # under names that the parameters above do not hide
+
+# Their results have no gradient in any case.
+CONSTANT = {
+    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.argmax, np.argmin,
+    np.argsort, np.isclose, np.allclose, np.array_equal, np.nonzero, np.count_nonzero, np.result_type,
+    np.array_repr, np.array_str, np.array2string, np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj,
+}  # fmt: skip
+
+
+def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    """Tensor's ``__array_ufunc__``."""
+    if method == "__call__" and not kwargs:
+        if ufunc is np.matmul:
+            return linalg.matmul(*_tensors(inputs))
+        if ufunc in UFUNCS:
+            return UFUNCS[ufunc](*_as_numpy_would(ufunc, inputs))
+    constant = ufunc.nout == 1 and ufunc.types[0].endswith("?") and method == "__call__"  # comparisons
+    return _on_arrays(ufunc.__name__, getattr(ufunc, method), inputs, kwargs, constant)
+
+
+def _as_numpy_would(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> list[Any]:
+    """The operands in the dtypes of the loop that NumPy picks; Python numbers stay weak."""
+    kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in inputs]
+    if all(k == kinds[0] and getattr(k, "kind", "") == "f" for k in kinds):
+        return list(inputs)
+    arrays = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs]
+    kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in arrays]
+    resolved = ufunc.resolve_dtypes((*kinds, None))
+    return [cast(x, to) if is_array(x) else x for x, to in zip(arrays, resolved, strict=False)]
+
+
+def array_function(self: Any, function: Callable[..., Any], types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Tensor's ``__array_function__``."""
+    ours = FUNCTIONS.get(function)
+    if ours is not None:
+        try:
+            call = inspect.signature(ours).bind(*args, **kwargs)
+        except TypeError:
+            pass  # an argument, such as out, that only NumPy's own function takes
+        else:
+            return ours(*call.args, **call.kwargs)
+    return _on_arrays(function.__name__, function, args, kwargs, function in CONSTANT)
+
+
+def _tensors(arrays: Any) -> list[Any]:
+    return [x if is_array(x) else np.asarray(x) for x in arrays]
+
+
+def _on_arrays(name: str, function: Callable[..., Any], args: Any, kwargs: Any, constant: bool) -> Any:
+    """NumPy's function on the arrays behind tensors; arrays in its result become tensors.
+
+    Raises:
+        GradError: a tensor requires a gradient, and the result should carry it, but minidl does not know how.
+    """
+    tensors: list[Any] = []
+    arrays, named = _unwrap(args, tensors), _unwrap(kwargs, tensors)
+    if not constant and state.recording and any(t.requires_grad for t in tensors):
+        raise GradError(f"numpy.{name}: its gradient is not known; use minidl's own operations, or detach() first")
+    result = function(*arrays, **named)
+    for target in kwargs.get("out") or ():
+        if hasattr(target, "mark_written"):
+            target.mark_written(f"numpy.{name}")
+            return target
+    return _wrap(result, tensors[0])
+
+
+def _unwrap(value: Any, found: list[Any]) -> Any:
+    if hasattr(value, "__minidl_op__"):
+        found.append(value)
+        return value.array
+    if isinstance(value, (list, tuple)):
+        return type(value)([_unwrap(v, found) for v in value])
+    if isinstance(value, dict):
+        return {key: _unwrap(v, found) for key, v in value.items()}
+    return value
+
+
+def _wrap(result: Any, tensor: Any) -> Any:
+    """``result`` with tensors in place of arrays; they share no memory with ``tensor``, whose history knows none."""
+    if isinstance(result, (np.ndarray, np.generic)):
+        array = np.array(result) if np.may_share_memory(result, tensor.array) else np.asarray(result)
+        return Op("numpy", lambda _tensor: array)(tensor)
+    if type(result) in (list, tuple) and any(isinstance(r, np.ndarray) for r in result):
+        return type(result)([_wrap(r, tensor) for r in result])
+    return result

@@ -1,0 +1,83 @@
+"""Functions that turn the last layer's numbers into probabilities, and their logarithms, without overflow.
+
+The elementwise activations (relu, sigmoid, tanh) are in :mod:`minidl.ops.elementwise`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl import dtypes
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import cast, check_tensor, dims, floating
+from minidl.ops.elementwise import _sigmoid
+from minidl.ops.reduce import _sum
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Axes = tuple[int, ...]  # one axis, or none for a tensor of no dimensions
+
+
+def _below_zero(x: np.ndarray, axes: Axes) -> np.ndarray:
+    """``x`` less its maximum: neither softmax changes, and no exponential overflows."""
+    return np.asarray(x - np.max(x, axis=axes, keepdims=True, initial=-np.inf))
+
+
+def _softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
+    y = _below_zero(x, axes)
+    np.exp(y, out=y)
+    y /= np.sum(y, axis=axes, keepdims=True)
+    return y
+
+
+def _log_softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
+    y = _below_zero(x, axes)
+    y -= np.log(np.sum(np.exp(y), axis=axes, keepdims=True))
+    return y
+
+
+_softmax = Op(
+    "softmax",
+    _softmax_forward,
+    lambda g, y, _x, axes: y * (g - _sum(g * y, axes, True)),
+)
+_log_softmax = Op(
+    "log_softmax",
+    _log_softmax_forward,
+    lambda g, y, _x, axes: g - np.exp(y) * _sum(g, axes, True),
+)
+_logsigmoid = Op(
+    "logsigmoid",
+    lambda x: np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x))),
+    lambda g, _y, x: g * _sigmoid(-x),
+)
+
+
+def _along(op: Op, input: Any, dim: int, dtype: Any) -> Any:
+    check_tensor(op.name, "input", input)
+    x = input if dtype is None else cast(input, dtypes.as_dtype(op.name, dtype))
+    if x.dtype.kind != "f":
+        raise DTypeError(must(op.name, "input", "of floats, or dtype given", x.dtype))
+    return op(x, dims(op.name, (dim,), x.ndim))
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """``exp(x) / sum of exp(x)`` along ``dim``: positive numbers that sum to 1. Finite for any finite input.
+
+    ``dtype`` converts the input first.
+    """
+    return _along(_softmax, input, dim, dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """``x - log(sum of exp(x))`` along ``dim``: the logarithm of :func:`softmax`, right also where that is 0."""
+    return _along(_log_softmax, input, dim, dtype)
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """``-log(1 + e^-x)``: the logarithm of the sigmoid, right also where that is 0."""
+    return _logsigmoid(floating("logsigmoid", input))

@@ -1,0 +1,141 @@
+"""What public operations do with their arguments before the Op: check them once, and promote dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minidl import dtypes
+from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
+from minidl.tape import Op
+
+_cast = Op("to", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, _dtype: _cast(g, _x.dtype))
+_cast_to_discrete = Op("to", lambda x, dtype: x.astype(dtype))
+
+
+def cast(x: Any, dtype: np.dtype) -> Any:
+    """``x`` with its elements converted to ``dtype``; ``x`` itself if they have it. Differentiable among floats."""
+    if x.dtype == dtype:
+        return x
+    return _cast(x, dtype) if dtype.kind == "f" else _cast_to_discrete(x, dtype)
+
+
+def is_array(x: Any) -> bool:
+    return isinstance(x, np.ndarray) or hasattr(x, "__minidl_op__")
+
+
+def check_tensor(op: str, argument: str, x: Any) -> None:
+    if not is_array(x):
+        raise DTypeError(must(op, argument, "a Tensor", type(x).__name__))
+
+
+def promote(op: str, *operands: Any) -> tuple[Any, ...]:
+    """The operands, all arrays among them in the dtype of their combination; Python numbers stay what they are.
+
+    Raises:
+        DTypeError: an operand is neither a tensor nor a number.
+    """
+    for x in operands:
+        if not (is_array(x) or isinstance(x, (bool, int, float, np.number, np.bool_))):
+            raise DTypeError(must(op, "every operand", "a Tensor or a number", type(x).__name__))
+    dtype = dtypes.result_type(*operands)
+    return tuple([cast(x, dtype) if is_array(x) else _number(x, dtype) for x in operands])
+
+
+def promote_pair(op: str, a: Any, b: Any) -> tuple[Any, Any]:
+    """:func:`promote` for two operands, with nothing to do in the usual cases, because it runs in every operation."""
+    if hasattr(a, "__minidl_op__"):
+        kind = a.dtype
+        if b.__class__ is a.__class__ and b.dtype is kind:
+            return a, b
+        if kind.kind == "f" and type(b) in (float, int):
+            return a, b
+    return promote(op, a, b)
+
+
+def _number(x: Any, dtype: np.dtype) -> Any:
+    """A Python number that NumPy takes as weak beside an array of ``dtype``."""
+    if dtype.kind == "f":
+        return float(x)
+    return dtype.type(x) if isinstance(x, bool) or dtype.kind == "b" else int(x)
+
+
+def floating(op: str, x: Any, argument: str = "input") -> Any:
+    """``x`` with floating elements: integers and bools become the default dtype, as in PyTorch."""
+    if not hasattr(x, "__minidl_op__"):
+        check_tensor(op, argument, x)
+    return x if x.dtype.kind == "f" else cast(x, dtypes.get_default_dtype())
+
+
+def numeric(op: str, x: Any, argument: str = "input") -> Any:
+    """``x``, which must not be of bools."""
+    check_tensor(op, argument, x)
+    if x.dtype.kind == "b":
+        raise DTypeError(must(op, argument, "of numbers, not bools", x.dtype))
+    return x
+
+
+def check_broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that ``shapes`` broadcast to."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ShapeError(must(op, "the operands' shapes", "broadcastable", " and ".join(map(str, shapes)))) from None
+
+
+def as_int(op: str, argument: str, value: Any) -> int:
+    """``value`` as a Python int: an int, a NumPy integer or an integer tensor of one element, but no bool."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if is_array(value) and value.dtype.kind in "iu" and value.ndim == 0:
+        return int(value)
+    raise DTypeError(must(op, argument, "an int", repr(value) if isinstance(value, float) else type(value).__name__))
+
+
+def dim(op: str, value: Any, ndim: int, argument: str = "dim") -> int:
+    """``value`` counted from 0; a tensor of no dimensions takes -1 and 0, as in PyTorch."""
+    value, n = as_int(op, argument, value), max(ndim, 1)
+    if not -n <= value < n:
+        raise DimensionError(must(op, argument, f"in [{-n}, {n - 1}] for {ndim} dimensions", value))
+    return value % n
+
+
+def dims(op: str, value: Any, ndim: int, argument: str = "dim") -> tuple[int, ...]:
+    """A dimension, several, or None for all (the empty tuple means all too, as in PyTorch's reductions)."""
+    if value is None or (isinstance(value, (tuple, list)) and not value):
+        return tuple(range(ndim))
+    found = tuple(dim(op, v, ndim, argument) for v in (value if isinstance(value, (tuple, list)) else (value,)))
+    if len(set(found)) != len(found):
+        raise DimensionError(must(op, argument, "without repetition", tuple(value)))
+    return found if ndim else ()
+
+
+def shape(op: str, sizes: Sequence[Any], argument: str = "size") -> tuple[int, ...]:
+    """A shape given as ``(2, 3)`` or as ``((2, 3),)``: the arguments of ``zeros(2, 3)`` and ``zeros((2, 3))``."""
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = sizes[0]
+    return tuple([as_int(op, argument, n) for n in sizes])
+
+
+def pair(op: str, argument: str, value: Any, minimum: int) -> tuple[int, int]:
+    """An int, or two: (height, width). Each at least ``minimum``."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
+    values = values * 2 if len(values) == 1 else values
+    if len(values) != 2:
+        raise ArgumentError(must(op, argument, "one int or two", repr(value)))
+    height, width = (as_int(op, argument, v) for v in values)
+    if min(height, width) < minimum:
+        raise ArgumentError(must(op, argument, f"at least {minimum}", repr(value)))
+    return height, width
+
+
+def reject(op: str, argument: str, expected: str, got: Any) -> NoReturn:
+    raise ArgumentError(must(op, argument, expected, repr(got)))
+
+
+def one_of(op: str, argument: str, value: Any, choices: Sequence[Any]) -> None:
+    if value not in choices:
+        reject(op, argument, " or ".join(map(repr, choices)), value)

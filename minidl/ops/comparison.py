@@ -1,0 +1,114 @@
+"""Comparisons and logic, element by element: results are bools, and nothing here has a gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import check_tensor, promote_pair
+from minidl.ops.elementwise import broadcasting
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Binary = Callable[["Tensor", Any], "Tensor"]
+Unary = Callable[["Tensor"], "Tensor"]
+
+
+def _binary(name: str, function: np.ufunc, formula: str) -> Binary:
+    op = Op(name, function)
+
+    def compare(input: Tensor, other: Tensor | float) -> Tensor:
+        return broadcasting(op, input, other)
+
+    compare.__name__ = compare.__qualname__ = name
+    compare.__doc__ = f"``{formula}``, element by element, with broadcasting; a tensor of bools."
+    return compare
+
+
+eq = _binary("eq", np.equal, "input == other")
+ne = _binary("ne", np.not_equal, "input != other")
+lt = _binary("lt", np.less, "input < other")
+le = _binary("le", np.less_equal, "input <= other")
+gt = _binary("gt", np.greater, "input > other")
+ge = _binary("ge", np.greater_equal, "input >= other")
+logical_and = _binary("logical_and", np.logical_and, "input and other")
+logical_or = _binary("logical_or", np.logical_or, "input or other")
+logical_xor = _binary("logical_xor", np.logical_xor, "bool(input) != bool(other)")
+
+
+def _unary(name: str, function: np.ufunc, meaning: str) -> Unary:
+    op = Op(name, function)
+
+    def test(input: Tensor) -> Tensor:
+        check_tensor(name, "input", input)
+        return op(input)
+
+    test.__name__ = test.__qualname__ = name
+    test.__doc__ = f"Whether each element is {meaning}; a tensor of bools."
+    return test
+
+
+logical_not = _unary("logical_not", np.logical_not, "zero, or False")
+isnan = _unary("isnan", np.isnan, "nan")
+isinf = _unary("isinf", np.isinf, "positive or negative infinity")
+isfinite = _unary("isfinite", np.isfinite, "neither nan nor infinite")
+
+
+def _bitwise(name: str, function: np.ufunc, sign: str) -> Binary:
+    op = Op(name, function)
+
+    def combine(input: Tensor, other: Tensor | int) -> Tensor:
+        a, b = promote_pair(name, input, other)
+        for x in (a, b):
+            if isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.kind == "f"):
+                raise DTypeError(must(name, "every operand", "of integers or bools", getattr(x, "dtype", "float")))
+        return broadcasting(op, a, b)
+
+    combine.__name__ = combine.__qualname__ = name
+    combine.__doc__ = f"``input {sign} other``, bit by bit, on integers and bools."
+    return combine
+
+
+bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "&")
+bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "|")
+bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "^")
+_bitwise_not = Op("bitwise_not", np.invert)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """``~input``, bit by bit, on integers; the opposite, on bools."""
+    check_tensor("bitwise_not", "input", input)
+    if input.dtype.kind == "f":
+        raise DTypeError(must("bitwise_not", "input", "of integers or bools", input.dtype))
+    return _bitwise_not(input)
+
+
+_isclose = Op("isclose", lambda a, b, rtol, atol, nan: np.isclose(a, b, rtol, atol, equal_nan=nan))
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether ``|input - other| <= atol + rtol * |other|``, element by element."""
+    check_tensor("isclose", "input", input)
+    check_tensor("isclose", "other", other)
+    if input.dtype != other.dtype:
+        raise DTypeError(must("isclose", "other", f"of input's dtype {input.dtype}", other.dtype))
+    return _isclose(input, other, rtol, atol, equal_nan)
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+    """Whether :func:`isclose` holds for all elements."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and the same elements."""
+    check_tensor("equal", "input", input)
+    check_tensor("equal", "other", other)
+    return input.shape == other.shape and bool(np.all(input.array == other.array))

@@ -1,0 +1,83 @@
+"""Conversions between dtypes, under all of PyTorch's names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minidl import dtypes
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import cast, check_tensor, is_array, reject
+from minidl.ops.shape import clone
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+
+def to(
+    input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+) -> Tensor:
+    """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: converted, or itself if nothing changes.
+
+    Gradients flow back through a conversion between floating dtypes. The only device is ``"cpu"``.
+    """
+    for arg in args:
+        if is_array(arg):
+            dtype = arg.dtype
+        elif arg is True or arg is False:
+            non_blocking = arg
+        elif str(arg).split(":")[0] in ("cpu", "cuda", "mps", "meta"):
+            device = arg
+        else:
+            dtype = arg
+    check_tensor("to", "input", input)
+    if device is not None and str(device).split(":")[0] != "cpu":
+        reject("to", "device", "'cpu'", str(device))
+    result = input if dtype is None else cast(input, dtypes.as_dtype("to", dtype))
+    return clone(result) if copy and result is input else result
+
+
+def type(input: Tensor, dtype: Any = None) -> Any:
+    """The name of the dtype; with ``dtype``, ``input`` converted to it."""
+    return input.dtype.name if dtype is None else to(input, dtype)
+
+
+def type_as(input: Tensor, other: Tensor) -> Tensor:
+    """``input`` in ``other``'s dtype."""
+    if not is_array(other):
+        raise DTypeError(must("type_as", "other", "a Tensor", other.__class__.__name__))
+    return to(input, other.dtype)
+
+
+def float(input: Tensor) -> Tensor:
+    """``input`` in float32."""
+    return to(input, dtypes.float32)
+
+
+def double(input: Tensor) -> Tensor:
+    """``input`` in float64."""
+    return to(input, dtypes.float64)
+
+
+def half(input: Tensor) -> Tensor:
+    """``input`` in float16."""
+    return to(input, dtypes.float16)
+
+
+def int(input: Tensor) -> Tensor:
+    """``input`` in int32, rounded towards zero."""
+    return to(input, dtypes.int32)
+
+
+def long(input: Tensor) -> Tensor:
+    """``input`` in int64, rounded towards zero."""
+    return to(input, dtypes.int64)
+
+
+def bool(input: Tensor) -> Tensor:
+    """Whether each element differs from zero."""
+    return to(input, dtypes.bool_)
+
+
+def cpu(input: Tensor) -> Tensor:
+    """``input`` itself: there is no other device."""
+    return input

@@ -1,0 +1,345 @@
+"""Arithmetic, powers, exponentials and comparisons, element by element.
+
+Each operation is two things side by side: an Op, whose vjps are its derivative, and the public function, which checks
+and promotes. In a vjp, ``g`` is the gradient of the result, and a name with an underscore is an argument whose values
+are not needed (see :mod:`minidl.tape`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl import dtypes
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import (
+    check_broadcast,
+    check_tensor,
+    floating,
+    is_array,
+    numeric,
+    one_of,
+    promote,
+    promote_pair,
+    reject,
+)
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Number = float  # an int is accepted wherever a float is
+
+_add = Op("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
+_sub = Op("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g)
+_mul = Op("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
+_div = Op("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b)
+_neg = Op("neg", np.negative, lambda g, _y, _x: -g)
+
+
+def broadcasting(op: Op, a: Any, b: Any) -> Any:
+    """Call a binary Op on promoted operands; their shapes are looked at only where NumPy has refused them."""
+    if getattr(a, "dtype", None) is not getattr(b, "dtype", 0):
+        a, b = promote_pair(op.name, a, b)
+    try:
+        return op.__call__(a, b)  # by name, which Python inlines and op(a, b) not: 2% of a small operation
+    except ValueError:
+        check_broadcast(op.name, getattr(a, "shape", ()), getattr(b, "shape", ()))
+        raise
+
+
+def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``input + alpha * other``, with broadcasting and PyTorch's promotion of dtypes.
+
+    >>> import minidl
+    >>> minidl.add(minidl.tensor([1.0, 2.0]), 10)
+    tensor([11., 12.])
+    """
+    return broadcasting(_add, input, other if alpha == 1 else other * alpha)
+
+
+def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
+    """``input - alpha * other``. Bools cannot be subtracted."""
+    for x in (input, other):
+        if isinstance(x, bool) or (is_array(x) and x.dtype.kind == "b"):
+            raise DTypeError(must("sub", "every operand", "of numbers, not bools (use ^ or logical_not)", "bool"))
+    return broadcasting(_sub, input, other if alpha == 1 else other * alpha)
+
+
+def mul(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``input * other``, with broadcasting."""
+    return broadcasting(_mul, input, other)
+
+
+def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
+    """``input / other``: floats, also for integers; with ``rounding_mode`` "trunc" or "floor", rounded."""
+    one_of("div", "rounding_mode", rounding_mode, (None, "trunc", "floor"))
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        _no_zero_division("div", input, other)
+        return broadcasting(_trunc_divide, input, other)
+    a, b = promote_pair("div", input, other)
+    if (a if is_array(a) else b).dtype.kind != "f":
+        a, b = (floating("div", x) if is_array(x) else float(x) for x in (a, b))
+    return broadcasting(_div, a, b)
+
+
+def neg(input: Tensor) -> Tensor:
+    """``-input``. Bools cannot be negated."""
+    return _neg(numeric("neg", input))
+
+
+# --- Division with rounding: constant between its jumps, so without gradient ------------------------------------
+
+
+def _trunc_divide_forward(a: Any, b: Any) -> Any:
+    quotient = np.trunc(np.divide(a, b))
+    return quotient.astype(np.result_type(a, b))
+
+
+_floor_divide = Op("floor_divide", np.floor_divide)
+_trunc_divide = Op("div", _trunc_divide_forward)
+_remainder = Op(
+    "remainder", np.remainder, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _floor_divide(a, b)
+)
+_fmod = Op("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _trunc_divide(a, b))
+
+
+def _no_zero_division(op: str, a: Any, b: Any) -> None:
+    """Integers cannot be divided by zero; floats give inf or nan."""
+    floats = any(isinstance(x, float) or (is_array(x) and x.dtype.kind == "f") for x in (a, b))
+    if not floats and not np.all(b.array if hasattr(b, "array") else b):
+        reject(op, "other", "without zeros where both are integers", 0)
+
+
+def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
+    """The largest integer not above ``input / other``, in their common dtype."""
+    _no_zero_division("floor_divide", input, other)
+    return broadcasting(_floor_divide, input, other)
+
+
+def remainder(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``input - other * floor(input / other)``: Python's ``%``, with the sign of ``other``."""
+    _no_zero_division("remainder", input, other)
+    return broadcasting(_remainder, input, other)
+
+
+def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
+    """``input - other * trunc(input / other)``: C's ``fmod``, with the sign of ``input``."""
+    _no_zero_division("fmod", input, other)
+    return broadcasting(_fmod, input, other)
+
+
+# --- Powers, exponentials, logarithms ---------------------------------------------------------------------------
+
+
+def _pow_base(g: Any, _y: Any, a: Any, b: Any) -> Any:
+    """``b * a**(b - 1)``, and 0 where b is 0 (also at a = 0)."""
+    if isinstance(b, float):
+        return g * (b * a ** (b - 1.0)) if b != 0.0 else g * 0.0
+    return where(b == 0.0, g * 0.0, g * (b * a ** (b - 1.0)))
+
+
+def _pow_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """``a**b * log(a)``, and 0 at a = 0 where b is not negative."""
+    if not is_array(a):
+        return g * (y * (math.log(a) if a > 0.0 else 0.0 if a == 0.0 else math.nan))
+    at_zero = (a == 0.0) & (b >= 0.0)
+    return where(at_zero, g * 0.0, g * (y * np.log(where(at_zero, 1.0, a))))
+
+
+_pow = Op("pow", np.power, _pow_base, _pow_exponent)
+_square = Op("square", np.square, lambda g, _y, x: g * (2.0 * x))
+_sqrt = Op("sqrt", np.sqrt, lambda g, y, _x: g / (2.0 * y))
+_exp = Op("exp", np.exp, lambda g, y, _x: g * y)
+_log = Op("log", np.log, lambda g, _y, x: g / x)
+_tanh = Op("tanh", np.tanh, lambda g, y, _x: g * (1.0 - y * y))
+
+
+def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
+    """``input ** exponent``. An integer tensor takes no negative integer exponent."""
+    a, b = promote_pair("pow", input, exponent)
+    if b.__class__ is not float and all(not is_array(x) or x.dtype.kind != "f" for x in (a, b)):
+        if not is_array(b) and b < 0:
+            reject("pow", "exponent", "not negative for integers", b)
+        return broadcasting(_pow, a, b)
+    if not is_array(b):
+        if b == 2:
+            return _square(a)
+        b = float(b)
+    return broadcasting(_pow, a if is_array(a) else float(a), b)
+
+
+def square(input: Tensor) -> Tensor:
+    """``input ** 2``."""
+    check_tensor("square", "input", input)
+    return _square(input) if input.dtype.kind == "f" else mul(input, input)
+
+
+def sqrt(input: Tensor) -> Tensor:
+    """The square root; nan below 0. Its gradient at 0 is infinite."""
+    return _sqrt(floating("sqrt", input))
+
+
+def exp(input: Tensor) -> Tensor:
+    """``e ** input``."""
+    return _exp(floating("exp", input))
+
+
+def log(input: Tensor) -> Tensor:
+    """The natural logarithm: -inf at 0, nan below."""
+    return _log(floating("log", input))
+
+
+def tanh(input: Tensor) -> Tensor:
+    """``(e^x - e^-x) / (e^x + e^-x)``."""
+    return _tanh(floating("tanh", input))
+
+
+# --- With a kink: the gradient there is PyTorch's choice --------------------------------------------------------
+
+
+def _mask_forward(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    bits = np.dtype(f"int{8 * x.dtype.itemsize}")
+    ones = np.negative(keep.view(np.int8)).astype(bits)  # -1, all bits set, where keep holds
+    return (x.view(bits) & ones).view(x.dtype)
+
+
+# ``x`` where ``keep`` holds, else 0, also for an x of inf or nan, which ``x * keep`` would make nan: so sqrt(relu(x)) has
+# the gradient 0 at 0. Masking the bits is as fast as a product, and ten times faster than np.where on a random mask.
+_mask = Op("mask", _mask_forward, lambda g, _y, _x, keep: _mask(g, keep), None)
+
+_sign = Op("sign", np.sign)
+_abs = Op("abs", np.abs, lambda g, _y, x: g * _sign(x))
+
+
+def abs(input: Tensor) -> Tensor:
+    """``|input|``; the gradient at 0 is 0. Bools have no absolute value."""
+    return _abs(numeric("abs", input))
+
+
+def sign(input: Tensor) -> Tensor:
+    """-1, 0 or 1; nan stays nan. The gradient is 0 everywhere, so none is recorded."""
+    check_tensor("sign", "input", input)
+    return input if input.dtype.kind == "b" else _sign(input)
+
+
+def _sigmoid_forward(x: np.ndarray) -> np.ndarray:
+    """``1 / (1 + e^-x)``. Where e^-x overflows to inf the quotient is 0, which is right."""
+    y = np.exp(-x)
+    y += 1.0
+    return np.reciprocal(y)
+
+
+_sigmoid = Op("sigmoid", _sigmoid_forward, lambda g, y, _x: g * (y * (1.0 - y)))
+_relu = Op("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: _mask(g, y > 0))
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """``1 / (1 + e^-x)``, the logistic function."""
+    return _sigmoid(floating("sigmoid", input))
+
+
+def relu(input: Tensor) -> Tensor:
+    """``max(x, 0)``; the gradient at 0 is 0 (Nair & Hinton, 2010)."""
+    return _relu(numeric("relu", input))
+
+
+def _half_at_ties(g: Any, a: Any, b: Any, wins: Any) -> Any:
+    """The gradient of a maximum for its first argument: all where it wins, half where both are equal."""
+    return where(a == b, g * 0.5, _mask(g, wins))
+
+
+_maximum = Op(
+    "maximum",
+    np.maximum,
+    lambda g, _y, a, b: _half_at_ties(g, a, b, a > b),
+    lambda g, _y, a, b: _half_at_ties(g, a, b, b > a),
+)
+_minimum = Op(
+    "minimum",
+    np.minimum,
+    lambda g, _y, a, b: _half_at_ties(g, a, b, a < b),
+    lambda g, _y, a, b: _half_at_ties(g, a, b, b < a),
+)
+
+
+def maximum(input: Tensor, other: Tensor) -> Tensor:
+    """The larger of two elements; nan if one of them is. At a tie each gets half of the gradient."""
+    return broadcasting(_maximum, *_two_tensors("maximum", input, other))
+
+
+def minimum(input: Tensor, other: Tensor) -> Tensor:
+    """The smaller of two elements; nan if one of them is. At a tie each gets half of the gradient."""
+    return broadcasting(_minimum, *_two_tensors("minimum", input, other))
+
+
+def _two_tensors(op: str, input: Any, other: Any) -> tuple[Any, Any]:
+    check_tensor(op, "input", input)
+    check_tensor(op, "other", other)
+    return input, other
+
+
+_clamp = Op(
+    "clamp",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    lambda g, _y, x, low, high: _mask(g, (x >= low) & (x <= high)),
+    lambda g, _y, x, low, high: _mask(g, (x < low) & (low < high)),
+    lambda g, _y, x, low, high: _mask(g, (x > high) | (high < low)),
+)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """``minimum(maximum(input, min), max)``: numbers or tensors; one of them may be left out.
+
+    Within the bounds, and on them, the gradient passes; outside it is 0 for ``input`` and passes to a tensor bound.
+    """
+    if min is None and max is None:
+        reject("clamp", "min or max", "given", None)
+    operands = [x for x in (input, min, max) if x is not None]
+    input, *bounds = promote("clamp", *operands)
+    low = -math.inf if min is None else bounds.pop(0)
+    high = math.inf if max is None else bounds.pop(0)
+    if not is_array(low) and not is_array(high) and input.dtype.kind != "f":
+        return _clamp_integers(input, None if min is None else low, None if max is None else high)
+    return _clamp(input, low, high)
+
+
+_clamp_integers = Op("clamp", lambda x, low, high: np.clip(x, low, high))
+
+
+# --- Choice ------------------------------------------------------------------------------------
+
+_where = Op(
+    "where",
+    np.where,
+    None,
+    lambda g, _y, condition, _a, _b: _mask(g, condition),
+    lambda g, _y, condition, _a, _b: _mask(g, condition ^ True),
+)
+
+
+_nonzero = Op("nonzero", lambda x: (np.nonzero(x),), multi=True)
+
+
+def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+    """``input`` where ``condition`` is true, else ``other``: tensors or numbers, broadcast and promoted together.
+
+    With a condition alone, the indices where it holds: ``nonzero(condition, as_tuple=True)``.
+
+    Raises:
+        DTypeError: ``condition`` is not of bools.
+    """
+    check_tensor("where", "condition", condition)
+    if input is None and other is None:
+        return _nonzero(condition)
+    if condition.dtype.kind != "b":
+        raise DTypeError(must("where", "condition", "of bools", condition.dtype))
+    a, b = promote("where", input, other)
+    if not (is_array(a) or is_array(b)):
+        a = np.asarray(a, dtypes.result_type(a, b))
+    check_broadcast("where", *(getattr(x, "shape", ()) for x in (condition, a, b)))
+    return _where(condition, a, b)

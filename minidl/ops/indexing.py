@@ -1,0 +1,378 @@
+"""Elements by their places: reading with an index, gathering, and the sums over places that are their derivatives.
+
+``x[index]`` is done in two steps. First everything that gives a view: ints, slices, None, Ellipsis. Then, on that view,
+index arrays and masks, with the dimensions that they index moved to the front, so that one Op (``x[i, j, ...]``) does.
+This is PyTorch's order of things; in NumPy an int beside an index array counts as an index array.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from minidl import tape
+from minidl.dtypes import can_cast
+from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
+from minidl.ops.arguments import as_int, cast, check_broadcast, check_tensor, is_array
+from minidl.ops.arguments import dim as as_dim
+from minidl.ops.elementwise import where
+from minidl.ops.shape import _getitem, _permute, _reshape, check_has_dims
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Shape = tuple[int, ...]
+Indices = Sequence[Any]  # arrays of integers or bools, which index the first dimensions
+
+# --- Index arrays on the first dimensions -----------------------------------------------------------------------
+
+
+def indexed_dims(indices: Indices) -> int:
+    """How many dimensions the arrays index: a mask of bools as many as it has, integers one."""
+    return sum([i.ndim if i.dtype.kind == "b" else 1 for i in indices])
+
+
+def _sum_at(g: np.ndarray, shape: Shape, indices: Indices) -> np.ndarray:
+    """Zeros with the elements of ``g`` added where ``indices`` took them from; some perhaps from the same place."""
+    y = np.zeros(shape, g.dtype)
+    if g.size == 0:
+        return y
+    if all(i.dtype.kind == "b" for i in indices):
+        y[tuple(indices)] = g
+        return y
+    places: list[Any] = []
+    for i in indices:
+        places += i.nonzero() if i.dtype.kind == "b" else [i]
+    leading = shape[: len(places)]
+    rows = np.ravel_multi_index(places, leading, mode="wrap").ravel()
+    width = math.prod(shape[len(places) :])
+    if np.bincount(rows).max() == 1:  # no place twice
+        y.reshape(-1, width)[rows] = g.reshape(-1, width)
+    else:  # add.at is fast for single elements only
+        elements = rows[:, None] * width + np.arange(width)
+        np.add.at(y.reshape(-1), elements.ravel(), g.ravel())
+    return y
+
+
+def _put_forward(x: np.ndarray, value: Any, *indices: Any) -> np.ndarray:
+    y = np.copy(x, order="K")
+    y[indices] = value
+    return y
+
+
+_take = Op(
+    "getitem",
+    lambda x, *indices: x[indices],
+    lambda g, _y, _x, *indices: _index_add(g, _x.shape, *indices),
+)
+_index_add: Op = Op(
+    "getitem_backward",
+    lambda g, shape, *indices: _sum_at(g, shape, indices),
+    lambda h, _y, _g, _shape, *indices: _take(h, *indices),
+)
+# ``x`` with ``value`` at the places that are indexed.
+index_put: Op = Op(
+    "setitem",
+    _put_forward,
+    lambda g, _y, _x, _value, *indices: index_put(g, 0.0, *indices),
+    lambda g, _y, _x, _value, *indices: _take(g, *indices),
+)
+
+
+def plain(x: Any) -> Any:
+    """The array of a tensor; an array itself."""
+    return getattr(x, "array", x)
+
+
+def _check_indices(op: str, shape: Shape, indices: Indices) -> NoReturn:
+    """Raise for what NumPy has refused: an index out of range, or arrays that do not broadcast."""
+    d = 0
+    for index in indices:
+        i = plain(index)
+        if i.dtype.kind == "i" and i.size:
+            _check_int(op, int(i.min()), d, shape)
+            _check_int(op, int(i.max()), d, shape)
+        d += indexed_dims([i])
+    shapes = " and ".join([str(index.shape) for index in indices])
+    raise DimensionError(must(op, "index", "of arrays that broadcast against each other", shapes))
+
+
+def _check_int(op: str, index: int, d: int, shape: Shape) -> None:
+    n = shape[d]
+    if not -n <= index < n:
+        raise DimensionError(
+            must(op, "index", f"in [{-n}, {n - 1}] at dimension {d} of shape {shape}", index)
+        )
+
+
+def indices_shape(op: str, shape: Shape, indices: Indices) -> Shape:
+    """The shape that the index arrays have together, on a tensor of ``shape``."""
+    arrays = [plain(i) for i in indices]
+    shapes = [(np.count_nonzero(i),) if i.dtype.kind == "b" else i.shape for i in arrays]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        _check_indices(op, shape, indices)
+
+
+# --- What an index says -----------------------------------------------------------------------------------------
+
+
+def _slice(op: str, item: slice) -> slice:
+    bounds = [
+        None if b is None else as_int(op, "a slice's bound", b) for b in (item.start, item.stop, item.step)
+    ]
+    if bounds[2] is not None and bounds[2] < 1:
+        raise ArgumentError(must(op, "a slice's step", "positive", bounds[2]))
+    return slice(*bounds)
+
+
+def _item(op: str, item: Any) -> Any:
+    """One entry of an index: an int, a slice, None, Ellipsis, or an array (or tensor) of integers or bools."""
+    if item is None or item is Ellipsis:
+        return item
+    if isinstance(item, slice):
+        return _slice(op, item)
+    if isinstance(item, Integral) and not isinstance(item, bool):
+        return int(item)
+    if isinstance(item, (bool, list, tuple, range, np.bool_)):
+        item = np.asarray(item)
+        item = item if item.size else item.astype(np.int64)
+    if not is_array(item) or item.dtype.kind not in "bi":
+        got = f"a tensor of {item.dtype}" if is_array(item) else type(item).__name__
+        expected = "made of ints, slices, None, Ellipsis, and tensors of signed integers or bools"
+        raise DimensionError(must(op, "index", expected, got))
+    return int(item) if item.ndim == 0 and item.dtype.kind == "i" else item
+
+
+def _parse(op: str, shape: Shape, index: Any) -> tuple[list[Any], list[int], list[Any]]:
+    """An index in two steps: one that gives a view, and arrays for some of that view's dimensions.
+
+    Returns ``(basic, dims, arrays)``: ``dims`` are the dimensions of the view that the arrays index, a mask several.
+    """
+    items = [_item(op, item) for item in (index if type(index) is tuple else (index,))]
+    masks_and_arrays = [item for item in items if is_array(item)]
+    others = [item for item in items if isinstance(item, (int, slice))]
+    missing = len(shape) - len(others) - indexed_dims(masks_and_arrays)
+    ellipses = len([item for item in items if item is Ellipsis])
+    if missing < 0 or ellipses > 1:
+        expected = f"of at most {len(shape)} entries, and one Ellipsis, for shape {shape}"
+        raise DimensionError(must(op, "index", expected, f"{len(shape) - missing} and {ellipses}"))
+    basic: list[Any] = []
+    dims: list[int] = []
+    arrays: list[Any] = []
+    d = place = 0  # the dimension of the tensor, and that of the view
+    for item in items:
+        n = 1  # how many of the tensor's dimensions the item indexes
+        if item is Ellipsis:
+            n = missing
+            basic += [slice(None)] * n
+            place += n
+        elif item is None:
+            n = 0
+            basic.append(None)
+            place += 1
+        elif isinstance(item, slice):
+            basic.append(item)
+            place += 1
+        elif isinstance(item, int):
+            _check_int(op, item, d, shape)
+            basic.append(item)
+        else:
+            n = indexed_dims([item])
+            if item.dtype.kind == "b" and item.shape != shape[d : d + n]:
+                expected = f"of shape {shape[d : d + n]} from dimension {d} on"
+                raise DimensionError(must(op, "mask", expected, item.shape))
+            new = n or 1  # True and False index a new dimension
+            basic += [slice(None)] * n or [None]
+            arrays.append(item if item.ndim else _reshape(item, (1,)))
+            dims += range(place, place + new)
+            place += new
+        d += n
+    return basic, dims, arrays
+
+
+def locate(op: str, input: Any, index: Any) -> tuple[Any, list[Any], int]:
+    """Where ``index`` points: a view of ``input``, arrays that index the view's first dimensions, and a place.
+
+    The place is where among the other dimensions those of the index arrays stand in ``input[index]``: where they
+    were if the arrays index adjacent dimensions, else in front.
+    """
+    basic, dims, arrays = _parse(op, input.shape, index)
+    if not arrays or any(item != slice(None) for item in basic):
+        input = _getitem(input, (*basic, Ellipsis))
+    if not arrays or dims == list(range(len(dims))):
+        return input, arrays, 0
+    rest = [d for d in range(input.ndim) if d not in dims]
+    adjacent = dims[-1] - dims[0] == len(dims) - 1
+    return _permute(input, (*dims, *rest)), arrays, dims[0] if adjacent else 0
+
+
+def getitem(input: Tensor, index: Any) -> Tensor:
+    """``input[index]``, with PyTorch's meaning: ints, slices, None and Ellipsis give a view, all else a copy.
+
+    - An int takes one slice and drops the dimension; a slice (of positive step) takes some; None adds a dimension.
+    - Integer tensors (or lists) broadcast against each other; their dimensions stand where the indexed ones were if
+      those are adjacent, else in front.
+    - A tensor of bools stands for the indices where it is true; its shape is that of the dimensions it indexes.
+
+    Raises:
+        DimensionError: an index is out of range, of the wrong kind or shape, or there are too many.
+        ArgumentError: a slice's step is not positive.
+    """
+    if type(index) is int and input.ndim and -input.shape[0] <= index < input.shape[0]:  # the usual case
+        return _getitem(input, (index, Ellipsis))
+    view, arrays, place = locate("getitem", input, index)
+    if not arrays:
+        return view
+    y = _taken("getitem", view, arrays)
+    if place == 0:
+        return y
+    new = y.ndim - (view.ndim - indexed_dims(arrays))  # the first dimensions are the arrays'
+    return _permute(y, (*range(new, new + place), *range(new), *range(new + place, y.ndim)))
+
+
+def _taken(op: str, view: Any, arrays: list[Any]) -> Any:
+    """``view[arrays]``; the indices are looked at only where NumPy has refused them."""
+    try:
+        return _take(view, *arrays)
+    except IndexError:
+        _check_indices(op, view.shape, arrays)
+
+
+# --- Gathering --------------------------------------------------------------------------------------------------
+
+
+def _grid(index: np.ndarray, d: int) -> tuple[np.ndarray, ...]:
+    """Index arrays for all dimensions: ``index`` for dimension ``d``, and each element's own place for the others."""
+    own = np.indices(index.shape, sparse=True)
+    return (*own[:d], index, *own[d + 1 :])
+
+
+def gather_forward(x: np.ndarray, d: int, index: np.ndarray) -> np.ndarray:
+    return x[_grid(index, d)]
+
+
+def _scatter_add_forward(g: np.ndarray, d: int, index: np.ndarray, shape: Shape) -> np.ndarray:
+    return _sum_at(g, shape, _grid(index, d))
+
+
+_gather = Op(
+    "gather", gather_forward, lambda g, _y, _x, d, index: scatter_add_to(g, d, index, _x.shape)
+)  # fmt: skip
+# Zeros of a shape with ``g`` added at the index.
+scatter_add_to: Op = Op(
+    "gather_backward", _scatter_add_forward, lambda h, _y, _g, d, index, _shape: _gather(h, d, index)
+)  # fmt: skip
+
+
+def _check_index(op: str, argument: str, index: Any, size: int) -> None:
+    """An integer tensor with elements from 0 to ``size - 1``: these operations do not count from the end."""
+    check_tensor(op, argument, index)
+    if index.dtype.kind != "i":
+        raise DTypeError(must(op, argument, "of signed integers", index.dtype))
+    elements = plain(index)
+    if elements.size and not (elements.min() >= 0 and elements.max() < size):
+        bad = elements.min() if elements.min() < 0 else elements.max()
+        raise DimensionError(must(op, argument, f"in [0, {size - 1}]", bad))
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The elements of ``input`` at ``index`` along ``dim``, and at their own places in the other dimensions.
+
+    For three dimensions and ``dim=1``: ``y[i, j, k] = input[i, index[i, j, k], k]``.
+
+    Args:
+        input: of any shape.
+        dim: the dimension that is indexed.
+        index: integers, not negative, of as many dimensions; in the others it must not be larger than ``input``.
+    """
+    check_has_dims("gather", input)
+    d = as_dim("gather", dim, input.ndim)
+    _check_index("gather", "index", index, input.shape[d])
+    others = zip(index.shape, input.shape, strict=False)
+    if index.ndim != input.ndim or any(i > n for k, (i, n) in enumerate(others) if k != d):
+        expected = f"no larger than input's {input.shape} but for dimension {d}"
+        raise ShapeError(must("gather", "index", expected, index.shape))
+    return _gather(input, d, index)
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """:func:`gather` with the other dimensions broadcast; without ``dim``, from the flattened tensor."""
+    check_tensor("take_along_dim", "input", input)
+    check_tensor("take_along_dim", "indices", indices)
+    if dim is None:
+        return gather(_reshape(input, (-1,)), 0, _reshape(indices, (-1,)))
+    if input.ndim != indices.ndim:
+        raise ShapeError(
+            must("take_along_dim", "indices", f"of {input.ndim} dimensions", f"shape {indices.shape}")
+        )
+    d = as_dim("take_along_dim", dim, input.ndim)
+    shapes = [(*x.shape[:d], 1, *x.shape[d + 1 :]) for x in (input, indices)]
+    common = check_broadcast("take_along_dim", *shapes)
+    input, indices = [
+        tape.broadcast_to(x, (*common[:d], x.shape[d], *common[d + 1 :])) for x in (input, indices)
+    ]
+    return gather(input, d, indices)
+
+
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of ``input`` at the places ``index``, a vector of integers, along ``dim``. A copy."""
+    check_has_dims("index_select", input)
+    d = as_dim("index_select", dim, input.ndim)
+    _check_index("index_select", "index", index, input.shape[d])
+    if index.ndim > 1:
+        raise ShapeError(must("index_select", "index", "a vector", f"shape {index.shape}"))
+    return getitem(input, (*(slice(None),) * d, _reshape(index, (-1,))))
+
+
+# --- Masks ------------------------------------------------------------------------------------------------------
+
+_nonzero = Op("nonzero", np.argwhere)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
+    """The places of the elements that are not zero, in C order.
+
+    A tensor (n, dimensions) of int64; with ``as_tuple`` a vector for each dimension, as ``input[...]`` takes them.
+    """
+    check_tensor("nonzero", "input", input)
+    if not as_tuple:
+        return _nonzero(input)
+    places = _nonzero(_reshape(input, (1,)) if input.ndim == 0 else input)
+    return tuple([_getitem(places, (slice(None), d, Ellipsis)) for d in range(places.shape[1])])
+
+
+def _check_mask(op: str, mask: Any) -> None:
+    check_tensor(op, "mask", mask)
+    if mask.dtype.kind != "b":
+        raise DTypeError(must(op, "mask", "of bools", mask.dtype))
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """``input`` with ``value``, a number or a tensor of no dimensions, where ``mask`` is true; with broadcasting."""
+    check_tensor("masked_fill", "input", input)
+    _check_mask("masked_fill", mask)
+    if is_array(value):
+        if value.ndim:
+            raise ShapeError(must("masked_fill", "value", "of no dimensions", f"shape {value.shape}"))
+        if not can_cast(value.dtype, input.dtype):
+            raise DTypeError(must("masked_fill", "value", f"castable to input's {input.dtype}", value.dtype))
+        value = cast(value, input.dtype)
+    elif input.dtype.kind != "f" and isinstance(value, float):
+        value = int(value)
+    check_broadcast("masked_fill", input.shape, mask.shape)
+    return cast(where(mask, value, input), input.dtype)
+
+
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where ``mask`` is true, as a vector; both are broadcast."""
+    check_tensor("masked_select", "input", input)
+    _check_mask("masked_select", mask)
+    common = check_broadcast("masked_select", input.shape, mask.shape)
+    return _take(tape.broadcast_to(input, common), tape.broadcast_to(mask, common))

@@ -1,0 +1,139 @@
+"""Tensors put together, and taken apart.
+
+``cat`` and ``split`` are each other's derivative, and so are ``stack`` and ``unbind``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.dtypes import result_type
+from minidl.errors import ArgumentError, DTypeError, ShapeError, must
+from minidl.ops.arguments import as_int, cast, is_array
+from minidl.ops.arguments import dim as as_dim
+from minidl.ops.arguments import shape as as_shape
+from minidl.ops.shape import _zeros, along, check_has_dims
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Tensors = Sequence["Tensor"]
+
+
+def _split_forward(x: np.ndarray, d: int, sizes: tuple[int, ...]) -> tuple[tuple[np.ndarray, ...]]:
+    ends = itertools.accumulate(sizes)
+    return (tuple([x[along(d, slice(end - n, end))] for n, end in zip(sizes, ends, strict=True)]),)
+
+
+def _split_vjp(g: Any, _y: Any, _x: Any, d: int, sizes: tuple[int, ...]) -> Any:
+    def zeros(n: int) -> np.ndarray:
+        return _zeros((*_x.shape[:d], n, *_x.shape[d + 1 :]), _x.dtype, _x.strides)
+
+    return _cat(d, *[zeros(n) if part is None else part for part, n in zip(g, sizes, strict=True)])
+
+
+def _cat_joint(needs: list[bool], g: Any, _y: Any, d: int, *_xs: Any) -> tuple[Any, ...]:
+    parts = _split(g, d, tuple([x.shape[d] for x in _xs]))
+    return (None, *[part if need else None for part, need in zip(parts, needs[1:], strict=True)])
+
+
+def _unbind_vjp(g: Any, _y: Any, _x: Any, d: int) -> Any:
+    shape = (*_x.shape[:d], *_x.shape[d + 1 :])
+    return _stack(d, *[np.zeros(shape, _x.dtype) if part is None else part for part in g])
+
+
+def _stack_joint(needs: list[bool], g: Any, _y: Any, d: int, *_xs: Any) -> tuple[Any, ...]:
+    return (None, *[part if need else None for part, need in zip(_unbind(g, d), needs[1:], strict=True)])
+
+
+_cat = Op("cat", lambda d, *xs: np.concatenate(xs, d), joint=_cat_joint)
+_split = Op("split", _split_forward, _split_vjp, view=True, multi=True)
+_stack = Op("stack", lambda d, *xs: np.stack(xs, d), joint=_stack_joint)
+_unbind = Op(
+    "unbind",
+    lambda x, d: (tuple([x[along(d, i)] for i in range(x.shape[d])]),),
+    _unbind_vjp,
+    view=True,
+    multi=True,
+)
+
+
+def _promoted(op: str, tensors: Any) -> list[Any]:
+    """The tensors of a list, in the dtype of their combination."""
+    if not isinstance(tensors, (tuple, list)):
+        raise DTypeError(must(op, "tensors", "a list or tuple of tensors", type(tensors).__name__))
+    if not tensors:
+        raise ArgumentError(must(op, "tensors", "at least one tensor", "none"))
+    for x in tensors:
+        if not is_array(x):
+            raise DTypeError(must(op, "tensors", "Tensors", type(x).__name__))
+    dtype = result_type(*tensors)
+    return [cast(x, dtype) for x in tensors]
+
+
+def cat(tensors: Tensors, dim: int = 0) -> Tensor:
+    """The tensors one after the other along an existing dimension; in the others their sizes are equal.
+
+    Dtypes are promoted. As in PyTorch, tensors of shape (0,) are left out, whatever the dimensions of the others.
+    """
+    xs = _promoted("cat", tensors)
+    xs = [x for x in xs if x.shape != (0,)] or xs[:1]
+    for x in xs:
+        check_has_dims("cat", x)
+    d = as_dim("cat", dim, xs[0].ndim)
+    first = xs[0].shape
+    for x in xs:
+        if x.ndim != len(first) or x.shape[:d] != first[:d] or x.shape[d + 1 :] != first[d + 1 :]:
+            raise ShapeError(must("cat", "every tensor", f"of shape {first} but for dimension {d}", x.shape))
+    return _cat(d, *xs)
+
+
+concat = concatenate = cat
+
+
+def stack(tensors: Tensors, dim: int = 0) -> Tensor:
+    """The tensors, all of one shape, one after the other along a new dimension ``dim``."""
+    xs = _promoted("stack", tensors)
+    for x in xs:
+        if x.shape != xs[0].shape:
+            raise ShapeError(must("stack", "every tensor", f"of shape {xs[0].shape}, as the first", x.shape))
+    return _stack(as_dim("stack", dim, xs[0].ndim + 1), *xs)
+
+
+def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Parts along ``dim``, as views: each of the given size (the last may be smaller), or of the listed sizes."""
+    check_has_dims("split", tensor)
+    d = as_dim("split", dim, tensor.ndim)
+    n = tensor.shape[d]
+    if isinstance(split_size_or_sections, (tuple, list)):
+        sizes = as_shape("split", (split_size_or_sections,), "split_size_or_sections")
+        if sum(sizes) != n or min(sizes, default=0) < 0:
+            raise ShapeError(must("split", "split_size_or_sections", f"sizes that sum to {n}", list(sizes)))
+        return _split(tensor, d, sizes) if sizes else ()
+    size = as_int("split", "split_size_or_sections", split_size_or_sections)
+    if size < 0 or (size == 0 and n):
+        raise ShapeError(must("split", "split_size_or_sections", "positive", size))
+    sizes = tuple([min(size, n - start) for start in range(0, n, size)]) if n else (0,)
+    return _split(tensor, d, sizes)
+
+
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """``chunks`` parts of equal size along ``dim``, as views; rounding up may leave the last smaller, or fewer."""
+    check_has_dims("chunk", input)
+    d, count = as_dim("chunk", dim, input.ndim), as_int("chunk", "chunks", chunks)
+    if count < 1:
+        raise ShapeError(must("chunk", "chunks", "positive", count))
+    n = input.shape[d]
+    return split(input, -(-n // count) if n else [0] * count, d)
+
+
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """All slices along ``dim``, which vanishes: ``(input[0], input[1], ...)`` for dimension 0. Views."""
+    check_has_dims("unbind", input)
+    d = as_dim("unbind", dim, input.ndim)
+    return _unbind(input, d) if input.shape[d] else ()

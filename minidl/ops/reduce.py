@@ -1,0 +1,398 @@
+"""Reductions: many elements to one, along some dimensions or all.
+
+A reduction broadcast back is its derivative's shape: the gradient of a sum is the gradient of the result, seen once
+for each element, without a copy (a stride of 0). ``dim`` is None for all dimensions, an int, or several.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minidl import dtypes
+from minidl.errors import DimensionError, DTypeError, must
+from minidl.ops.arguments import cast, check_tensor, dims, floating, is_array
+from minidl.ops.arguments import dim as as_dim
+from minidl.ops.elementwise import _where, maximum, minimum
+from minidl.ops.indexing import gather_forward, scatter_add_to
+from minidl.ops.shape import _permute, _reshape
+from minidl.tape import Op, broadcast_to
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+Dims = tuple[int, ...] | None  # of an Op: None is all
+DimArgument = int | Sequence[int] | None
+
+
+def _all_or(op: str, dim: Any, x: Any) -> Dims:
+    """The argument ``dim`` for an Op; nothing to do in the usual case."""
+    return None if dim is None else dims(op, dim, x.ndim)
+
+
+def _kept(y: Any, reduced: Dims, keepdim: bool) -> Any:
+    """The result ``y`` of a reduction with its dimensions put back, as 1s, so that it broadcasts to the argument."""
+    if keepdim or reduced is None:
+        return y
+    shape = list(y.shape)
+    for d in sorted(reduced):
+        shape.insert(d, 1)
+    return _reshape(y, tuple(shape))
+
+
+def _count(shape: tuple[int, ...], reduced: Dims) -> int:
+    """How many elements become one."""
+    return math.prod(shape if reduced is None else [shape[d] for d in reduced])
+
+
+_total: Any = np.add.reduce  # np.sum without its overhead
+
+# --- Sum, mean, product -----------------------------------------------------------------------------------------
+
+_sum = Op(
+    "sum",
+    lambda x, reduced, keepdim: _total(x, axis=reduced, dtype=x.dtype, keepdims=keepdim),
+    lambda g, _y, _x, reduced, keepdim: broadcast_to(_kept(g, reduced, keepdim), _x.shape),
+)
+
+
+def _mean_vjp(g: Any, _y: Any, _x: Any, reduced: Dims, keepdim: bool) -> Any:
+    return broadcast_to(_kept(g / (_count(_x.shape, reduced) or 1), reduced, keepdim), _x.shape)
+
+
+_mean = Op(
+    "mean",
+    lambda x, reduced, keepdim: _total(x, axis=reduced, keepdims=keepdim) / _count(x.shape, reduced),
+    _mean_vjp,
+)
+
+
+def _summand(op: str, input: Any, dtype: Any) -> Any:
+    """``input`` in the dtype of its sum: ``dtype`` if given; integers and bools become int64."""
+    check_tensor(op, "input", input)
+    if dtype is not None:
+        return cast(input, dtypes.as_dtype(op, dtype))
+    return input if input.dtype.kind == "f" else cast(input, dtypes.int64)
+
+
+def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum of the elements, along ``dim`` or of all; 0 of none.
+
+    Args:
+        input: of any shape. Integers and bools are summed as int64.
+        dim: the dimensions to sum over; they vanish, or with ``keepdim`` become 1.
+        keepdim: whether the result keeps as many dimensions as ``input`` has.
+        dtype: convert ``input`` to it first.
+
+    >>> import minidl
+    >>> minidl.sum(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
+    tensor([4., 6.])
+    """
+    x = _summand("sum", input, dtype)
+    return _sum(x, _all_or("sum", dim, x), keepdim)
+
+
+def mean(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The sum divided by the number of elements; nan of none. Integers are an error, unless ``dtype`` is floating."""
+    check_tensor("mean", "input", input)
+    x = input if dtype is None else cast(input, dtypes.as_dtype("mean", dtype))
+    if x.dtype.kind != "f":
+        raise DTypeError(must("mean", "input", "of floats (or dtype a floating dtype)", x.dtype))
+    return _mean(x, _all_or("mean", dim, x), keepdim)
+
+
+def _others_forward(x: np.ndarray) -> np.ndarray:
+    """For each element, the product of the others along the last dimension: those before it times those after."""
+    before, after = np.ones_like(x), np.ones_like(x)
+    np.cumprod(x[..., :-1], -1, out=before[..., 1:])
+    np.cumprod(x[..., :0:-1], -1, out=after[..., -2::-1])
+    return before * after
+
+
+def _others_vjp(h: Any, _y: Any, x: Any) -> Any:
+    """The derivative of the product without i with respect to element k is the product without i and k."""
+    n = x.shape[-1]
+    diagonal: Any = np.eye(n, dtype=bool)
+    without_i = _where(
+        diagonal, 1.0, _reshape(x, (*x.shape[:-1], 1, n))
+    )  # (..., n, n): row i has 1 for element i
+    without_i_and_k = _where(diagonal, 0.0, _others(without_i))
+    return _sum(_reshape(h, (*h.shape, 1)) * without_i_and_k, (h.ndim - 1,), False)
+
+
+# Over the last dimension. The quotient y / x would be shorter than the products of the others, and wrong at zeros.
+_others = Op("prod_backward", _others_forward, _others_vjp)
+_prod = Op(
+    "prod",
+    lambda x: np.multiply.reduce(x, axis=-1, dtype=x.dtype),
+    lambda g, _y, x: _reshape(g, (*g.shape, 1)) * _others(x),
+)
+
+
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product of the elements, along one dimension or of all; 1 of none. Integers are multiplied as int64."""
+    x = _summand("prod", input, dtype)
+    if dim is None or x.ndim == 0:
+        kept = (1,) * x.ndim
+        y = _prod(_reshape(x, (math.prod(x.shape),)))
+    else:
+        d = as_dim("prod", dim, x.ndim)
+        kept = (*x.shape[:d], 1, *x.shape[d + 1 :])
+        y = _prod(_permute(x, (*[i for i in range(x.ndim) if i != d], d)))
+    return _reshape(y, kept) if keepdim else y
+
+
+# --- Spread -----------------------------------------------------------------------------------------------------
+
+
+def _var_forward(x: np.ndarray, reduced: Dims, correction: float, keepdim: bool) -> np.ndarray:
+    n = _count(x.shape, reduced)
+    deviation = x - _total(x, axis=reduced, keepdims=True) / n
+    return _total(deviation * deviation, axis=reduced, keepdims=keepdim) / _freedom(n, correction)
+
+
+def _freedom(n: int, correction: float) -> float:
+    """The divisor of a variance; 0, and so nan or inf, where ``correction`` takes all."""
+    return n - correction if n > correction else 0
+
+
+def _var_vjp(g: Any, _y: Any, x: Any, reduced: Dims, correction: float, keepdim: bool) -> Any:
+    scale = 2.0 * g / _freedom(_count(x.shape, reduced), correction)
+    return _kept(scale, reduced, keepdim) * (x - _mean(x, reduced, True))
+
+
+def _std_vjp(g: Any, y: Any, x: Any, reduced: Dims, correction: float, keepdim: bool) -> Any:
+    """Through the square root; 0 where the deviation is 0, as in PyTorch, and not 0 / 0."""
+    g = _where(y == 0.0, 0.0, g / (2.0 * y))
+    return _var_vjp(g, y, x, reduced, correction, keepdim)
+
+
+_var = Op("var", _var_forward, _var_vjp)
+_std = Op("std", lambda *args: np.sqrt(_var_forward(*args)), _std_vjp)
+
+
+def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
+    check_tensor(op.name, "input", input)
+    if input.dtype.kind != "f":
+        raise DTypeError(must(op.name, "input", "of floats", input.dtype))
+    if isinstance(dim, bool):  # var(input, unbiased)
+        dim, unbiased = None, dim
+    if unbiased is not None and correction is not None:
+        raise DTypeError(must(op.name, "correction", "left out where unbiased is given", correction))
+    if correction is None:
+        correction = 1 if unbiased is None else int(unbiased)
+    return op(input, _all_or(op.name, dim, input), correction, keepdim)
+
+
+def var(
+    input: Tensor,
+    dim: DimArgument | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The variance: the sum of ``(x - mean)²`` divided by ``n - correction``, with n elements made one.
+
+    Args:
+        input: floats.
+        dim: the dimensions to reduce; None for all.
+        unbiased: an older way to say ``correction``: True is 1, False is 0. ``var(input, False)`` is understood too.
+        keepdim: keep the reduced dimensions, as 1s.
+        correction: 1 by default, which makes the estimate from a sample unbiased (Bessel); NumPy's default is 0.
+    """
+    return _spread(_var, input, dim, unbiased, keepdim, correction)
+
+
+def std(
+    input: Tensor,
+    dim: DimArgument | bool = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The standard deviation: the square root of :func:`var`, with the same arguments. Its gradient at 0 is 0."""
+    return _spread(_std, input, dim, unbiased, keepdim, correction)
+
+
+# --- Extremes ---------------------------------------------------------------------------------------------------
+
+
+class ValuesAndIndices(NamedTuple):
+    """The values that were found, and where along the dimension."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extremum(name: str, ufunc: np.ufunc, same: Callable[[Any, Any], Any]) -> Op:
+    """A maximum or minimum, whose gradient the elements that are the ``same`` as it share evenly."""
+
+    def vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
+        found = cast(same(x, _kept(y, reduced, keepdim)), x.dtype)
+        return _kept(g, reduced, keepdim) * found / _sum(found, reduced, True)
+
+    return Op(name, lambda x, reduced, keepdim: ufunc.reduce(x, axis=reduced, keepdims=keepdim), vjp)
+
+
+def _equal(x: Any, y: Any) -> Any:
+    return x == y
+
+
+def _equal_or_both_nan(x: Any, y: Any) -> Any:
+    return (x == y) | ((x != x) & (y != y))
+
+
+_amax, _amin = _extremum("amax", np.maximum, _equal), _extremum("amin", np.minimum, _equal)
+_max, _min = (
+    _extremum("max", np.maximum, _equal_or_both_nan),
+    _extremum("min", np.minimum, _equal_or_both_nan),
+)
+
+
+def _at_index(name: str, arg: Callable[..., Any]) -> Op:
+    """A maximum or minimum along one dimension, with its index, which alone gets the gradient."""
+
+    def forward(x: np.ndarray, d: int, keepdim: bool) -> tuple[np.ndarray, np.ndarray]:
+        index = arg(x, d, keepdims=True)
+        values = gather_forward(x, d, index)
+        return (values, index) if keepdim else (values.squeeze(d), index.squeeze(d))
+
+    def vjp(g: Any, _y: Any, _x: Any, d: int, keepdim: bool, index: Any) -> Any:
+        return scatter_add_to(_kept(g, (d,), keepdim), d, _kept(index, (d,), keepdim), _x.shape)
+
+    return Op(name, forward, vjp)
+
+
+_max_at, _min_at = _at_index("max", np.argmax), _at_index("min", np.argmin)
+_argmax = Op("argmax", lambda x, d, keepdim: np.argmax(x, d, keepdims=keepdim))
+_argmin = Op("argmin", lambda x, d, keepdim: np.argmin(x, d, keepdims=keepdim))
+
+
+def _check_some(op: str, x: Any, reduced: Dims) -> None:
+    if _count(x.shape, reduced) == 0:
+        along = "" if reduced is None else f" along dimension {', '.join(map(str, reduced))}"
+        raise DimensionError(must(op, "input", f"of at least one element{along}", f"shape {x.shape}"))
+
+
+def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keepdim: bool, other: Any) -> Any:
+    """The three forms of ``max`` and ``min``."""
+    if other is not None or is_array(dim):
+        return pair(x, dim if other is None else other)
+    check_tensor(whole.name, "input", x)
+    if dim is None:
+        _check_some(whole.name, x, None)
+        return whole(x, None, keepdim)
+    d = as_dim(whole.name, dim, x.ndim)
+    if x.ndim == 0:
+        return ValuesAndIndices(*[_reshape(y, ()) for y in at.with_extras(_reshape(x, (1,)), 0, True)])
+    _check_some(whole.name, x, (d,))
+    return ValuesAndIndices(*at.with_extras(x, d, keepdim))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The largest element; nan if there is one.
+
+    - ``max(input)``: of all elements; elements that tie share the gradient evenly.
+    - ``max(input, dim, keepdim)``: along one dimension, as a named tuple ``(values, indices)``, with the index of the
+      first where several tie (int64); the element at the index gets the gradient.
+    - ``max(input, other)``: :func:`maximum` of two tensors.
+
+    Raises:
+        DimensionError: there is no element.
+    """
+    return _extreme(_max_at, _max, maximum, input, dim, keepdim, other)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
+    """The smallest element; nan if there is one. The forms are those of :func:`max`."""
+    return _extreme(_min_at, _min, minimum, input, dim, keepdim, other)
+
+
+def amax(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
+    """The largest elements along dimensions; elements that tie share the gradient evenly."""
+    return _extreme_along(_amax, input, dim, keepdim)
+
+
+def amin(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
+    """The smallest elements along dimensions; elements that tie share the gradient evenly."""
+    return _extreme_along(_amin, input, dim, keepdim)
+
+
+def _extreme_along(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
+    check_tensor(op.name, "input", input)
+    reduced = _all_or(op.name, dim, input)
+    _check_some(op.name, input, reduced)
+    return op(input, reduced, keepdim)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the largest element is: its index (int64) along ``dim``, or in the flattened tensor.
+
+    The first where several tie; nan counts as the largest.
+    """
+    return _where_extreme(_argmax, input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Where the smallest element is, as :func:`argmax` says it; nan counts as the smallest."""
+    return _where_extreme(_argmin, input, dim, keepdim)
+
+
+def _where_extreme(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
+    check_tensor(op.name, "input", input)
+    if input.dtype.kind == "b":
+        raise DTypeError(must(op.name, "input", "of numbers, not bools", input.dtype))
+    d = None if dim is None else as_dim(op.name, dim, input.ndim)
+    if input.ndim == 0:
+        d = None
+    _check_some(op.name, input, None if d is None else (d,))
+    return op(input, d, keepdim)
+
+
+# --- Sum of exponentials, and logic -----------------------------------------------------------------------------
+
+
+def _logsumexp_forward(x: np.ndarray, reduced: tuple[int, ...], keepdim: bool) -> np.ndarray:
+    highest = np.max(x, reduced, keepdims=True, initial=-np.inf)
+    highest = np.where(np.isfinite(highest), highest, 0)  # inf - inf would be nan
+    y = np.log(_total(np.exp(x - highest), axis=reduced, keepdims=True)) + highest
+    return y if keepdim else y.squeeze(reduced)
+
+
+def _logsumexp_vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
+    return _kept(g, reduced, keepdim) * np.exp(x - _kept(y, reduced, keepdim))  # the softmax of x
+
+
+_logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_vjp)
+_all = Op("all", lambda x, reduced, keepdim: np.logical_and.reduce(x, axis=reduced, keepdims=keepdim))
+_any = Op("any", lambda x, reduced, keepdim: np.logical_or.reduce(x, axis=reduced, keepdims=keepdim))
+
+
+def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
+    """``log(sum(exp(input)))`` along ``dim``, without overflow: the largest element is subtracted first, and added.
+
+    The logarithm of nothing's sum is -inf.
+    """
+    x = floating("logsumexp", input)
+    return _logsumexp(x, dims("logsumexp", dim, x.ndim), keepdim)
+
+
+def all(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are true (not zero), as bools; True of none."""
+    return _truth(_all, input, dim, keepdim)
+
+
+def any(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
+    """Whether some element is true (not zero), as bools; False of none."""
+    return _truth(_any, input, dim, keepdim)
+
+
+def _truth(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
+    check_tensor(op.name, "input", input)
+    y = op(input, _all_or(op.name, dim, input), keepdim)
+    return cast(y, input.dtype) if input.dtype == dtypes.uint8 else y  # PyTorch's exception

@@ -1,0 +1,389 @@
+"""The tape: what an operation is, what is remembered of a call to it, and the walk backward.
+
+Reverse-mode differentiation in one page. An :class:`Op` is a function on arrays together with one *vjp*
+(vector-Jacobian product) per argument: given the gradient ``g`` of a loss with respect to the Op's result, a vjp
+returns the gradient with respect to that argument. Calling an Op on tensors that require a gradient leaves behind a
+:class:`Node`, which holds what the vjps will read and has edges to the Nodes of the arguments. :func:`backward` visits
+the Nodes from the last to the first, each once, and sums what arrives at it (Griewank & Walther, "Evaluating
+Derivatives", 2008, chapter 3; Baydin et al., "Automatic differentiation in machine learning", 2018).
+
+This file knows no operation but one pair: broadcasting and summing, which are each other's derivative. Nor does it
+know Tensor: it works on whatever a Tensor's ``__minidl_op__`` hands to it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import inspect
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minidl import anomaly
+from minidl.errors import GradError
+
+# One clock for everything: the number of a Node, and the time of the last write to a buffer.
+tick = itertools.count(1).__next__
+
+
+class Spec:
+    """What is known of an array that was not kept: its shape, dtype and memory order."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.strides = array.strides
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+
+class Memory:
+    """A buffer's history of writes, shared by all tensors that are views of the buffer."""
+
+    written = 0  # the clock at the last write
+    writer = ""  # the operation that wrote
+    exposed = False  # .numpy() has handed out an alias: writes may happen that nobody records
+
+    def write(self, writer: str) -> None:
+        self.written = tick()
+        self.writer = writer
+
+
+class Op:
+    """An operation: its forward on arrays, and the derivative with respect to each argument.
+
+    Args:
+        name: what errors and pictures call it.
+        forward: ``forward(*args) -> y`` or ``(y, *extras)``, on NumPy arrays and plain Python values.
+        vjps: one per leading argument (None for one that has no gradient), ``vjp(g, y, *args, *extras) ->
+            gradient``. Only the vjps of arguments that need a gradient are called.
+        joint: instead of ``vjps``, ``joint(needs, g, y, *args, *extras)`` returns a tuple with all gradients (None
+            where ``needs`` is False), for operations whose gradients share work.
+        view: the result may share memory with the first argument.
+        multi: y is a tuple of outputs (so forward returns ``(outputs, *extras)``, and the vjps call it ``_y``: it is
+            not kept); ``g`` is then a list with None for each output that was not used.
+        caches: how many of the extras, counted from the last, are caches: values that the vjp could compute again.
+            They are None under ``create_graph``, because nothing could be differentiated through them. The other
+            extras (indices, masks) are constants, right at every order.
+
+    The parameter names of a vjp say what is kept for it. An argument whose name begins with an underscore is
+    represented by a :class:`Spec` (``.shape``, ``.dtype``, ``.ndim``, ``.strides``), and the tape keeps no array for
+    it. Vjps are written with operators, NumPy ufuncs and other Ops, so that the same line serves arrays, and tensors
+    under ``create_graph`` (second derivatives). A vjp returns ``g``, a view of it, or a new array; never an array
+    that it was given otherwise. It need not care for broadcasting: the tape sums a gradient to its argument's shape.
+
+    >>> double = Op("double", lambda x: 2 * x, lambda g, _y, _x: 2 * g)
+    >>> double(np.array([1.0, 2.0]))
+    array([2., 4.])
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        *vjps: Callable[..., Any] | None,
+        joint: Callable[..., Any] | None = None,
+        view: bool = False,
+        multi: bool = False,
+        caches: int = 0,
+    ) -> None:
+        self.name, self.forward, self.vjps, self.joint = name, forward, vjps, joint
+        self.view, self.multi, self.caches = view, multi, caches
+        self.differentiable = bool(vjps) or joint is not None
+        self.plans: dict[int, Plan] = {}
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def __call__(self, *args: Any) -> Any:
+        """The result, as a tensor if any argument is one, else as an array."""
+        for arg in args:
+            if hasattr(arg, "__minidl_op__"):
+                return arg.__minidl_op__(self, args)
+        y = self.forward(*args)
+        return y[0] if type(y) is tuple else y
+
+    def with_extras(self, *args: Any) -> tuple[Any, ...]:
+        """``(y, *extras)``, for an operation whose extras are results too (the indices of a maximum)."""
+        for arg in args:
+            if hasattr(arg, "__minidl_op__"):
+                return arg.__minidl_op__(self, args, with_extras=True)
+        return self.forward(*args)
+
+    def plan(self, needs: int, count: int) -> Plan:
+        """What a call remembers, given which arguments have an edge, and the number of (y, *args, *extras).
+
+        ``needs`` has a bit for each argument, the first one's the highest, below a leading 1.
+        """
+        needed = [bit == "1" for bit in f"{needs:b}"[1:]]
+        pulls = [(i, vjp) for i, (vjp, need) in enumerate(zip(self.vjps, needed, strict=False)) if vjp and need]
+        readers = [_reads(vjp, 1, count) for _, vjp in pulls]
+        if self.joint is not None:
+            readers.append(_reads(self.joint, 2, count))
+        keeps_y, *keeps = map(any, zip([False] * count, *readers, strict=True))
+        plan = self.plans[needs] = Plan(keeps_y, tuple(keeps[: len(needed)]), tuple(pulls), tuple(needed))
+        return plan
+
+
+class Plan(NamedTuple):
+    """What a call to an Op remembers when certain of its arguments need a gradient."""
+
+    keeps_y: bool
+    keeps: tuple[bool, ...]  # for each argument: do the vjps read its values
+    pulls: tuple[tuple[int, Callable[..., Any]], ...]  # the vjps to call, with the positions of their arguments
+    needs: tuple[bool, ...]
+
+
+def _reads(vjp: Callable[..., Any], skip: int, count: int) -> list[bool]:
+    """For each of ``count`` values after the first ``skip`` parameters: does the vjp's parameter name keep it?"""
+    parameters = list(inspect.signature(vjp).parameters.values())[skip:]
+    reads = [not p.name.startswith("_") for p in parameters]
+    if parameters and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL:
+        reads += [reads[-1]] * (count - len(reads))
+    return reads[:count]
+
+
+class Node(Spec):
+    """A call to an Op that has a gradient, or a leaf (``op`` is None), where gradients end.
+
+    A Node is the Spec of its result. No Node refers to a Tensor, except to the gradient that it has received: so
+    there is no reference cycle, and a graph goes when its last tensor does.
+    """
+
+    op: Op | None = None
+    plan: Plan
+    edges: tuple[Node | None, ...] = ()  # the Nodes of the arguments; None for constants
+    y: Any = None  # the result, if a vjp reads it
+    saved: list[Any] | None = None  # (*args, *extras), with a Spec in place of each array that no vjp reads
+    watched: Sequence[tuple[int, Memory]] = ()  # position (0 is y) and Memory of each kept tensor
+    hooks: dict[int, Callable[[Any], Any]] | None = None
+    grad: Any = None  # the gradient that has arrived, as a Tensor
+    retains_grad = False
+    outputs = 0  # of a call to a multi Op: how many
+    output: int | None = None  # of one of its outputs: which; edges[0] is then the call
+    trace: str | None = None  # under detect_anomaly: the user's line that called
+
+    def __init__(self, y: np.ndarray) -> None:
+        self.shape = y.shape
+        self.dtype = y.dtype
+        self.strides = y.strides
+        self.number = tick()
+
+    @property
+    def name(self) -> str:
+        return "leaf" if self.op is None else self.op.name
+
+    def check_not_freed(self) -> None:
+        if self.saved is None and self.op is not None:
+            raise GradError(
+                f"backward: the graph of {self.name} has been freed by an earlier backward; "
+                "pass retain_graph=True to that one to go backward through the graph a second time"
+            )
+
+    def check_intact(self) -> None:
+        """Raise unless the values that the vjps read are still there, and still what they were."""
+        self.check_not_freed()
+        for position, memory in self.watched:
+            if memory.written > self.number:
+                what = f"argument {position}" if position else "its result"
+                raise GradError(
+                    f"backward: {self.name} needs {what}, which was changed in place by {memory.writer} after "
+                    "it was used; clone it before the change, or use the out-of-place form"
+                )
+
+    def as_tensors(self, wrap: Callable[..., Any]) -> list[Any]:
+        """``(y, *saved)`` with tensors, linked to the graph, in place of arrays, and None in place of caches."""
+        values = [self.y if self.y is not None else self, *self.saved]
+        nodes = (self, *self.edges)
+        for position, memory in self.watched:
+            node = nodes[position] if position < len(nodes) else None
+            values[position] = wrap(values[position], node, memory)
+        if self.op.caches:
+            values[-self.op.caches :] = [None] * self.op.caches
+        return values
+
+    def pull_back(self, g: Any, wrap: Callable[..., Any] | None, arrive: Callable[[Node, Any, Any], None]) -> None:
+        """Given the gradient ``g`` of the result, send the arguments' gradients over the edges."""
+        self.check_intact()
+        edges, y, saved = self.edges, self.y, self.saved
+        if wrap is not None:
+            y, *saved = self.as_tensors(wrap)
+        elif y is None:
+            y = self
+        if self.op.joint is None:
+            for i, vjp in self.plan.pulls:
+                arrive(edges[i], vjp(g, y, *saved), g)
+        else:
+            gradients = self.op.joint(self.plan.needs, g, y, *saved)
+            for i, gradient in enumerate(gradients):
+                if self.plan.needs[i] and gradient is not None:
+                    shared = any(gradient is other for other in gradients[:i])
+                    arrive(edges[i], gradient, gradient if shared else g)
+
+
+def record(op: Op, args: Sequence[Any], arrays: Sequence[Any], edges: Sequence[Any], y: Any, *extras: Any) -> Node:
+    """The Node of the call ``y, *extras = op(*args)``, keeping what the vjps of its edges read.
+
+    ``arrays`` are the ``args`` with arrays in place of tensors. The Memory of ``y`` is the caller's to watch.
+    """
+    needs = 1
+    for edge in edges:
+        needs += needs + (edge is not None)
+    plan = op.plans.get(needs) or op.plan(needs, 1 + len(arrays) + len(extras))
+    node = Node(y[0] if op.multi else y)
+    saved, watched = list(edges), ()  # the Node of an argument is its Spec too
+    for i, keep in enumerate(plan.keeps):
+        if keep:
+            saved[i] = arrays[i]
+            if args[i] is not arrays[i]:  # a tensor
+                watched += ((i + 1, args[i]._memory),)
+        elif saved[i] is None:
+            saved[i] = Spec(arrays[i]) if isinstance(arrays[i], np.ndarray) else arrays[i]
+    if extras:
+        saved.extend(extras)
+    node.op, node.plan, node.edges, node.saved, node.watched = op, plan, edges, saved, watched
+    if plan.keeps_y:
+        node.y = y
+    if op.multi:
+        node.outputs = len(y)
+    return node
+
+
+def output_node(call: Node, k: int, y: np.ndarray) -> Node:
+    """The Node of output ``k`` of a call to a multi Op."""
+    node = Node(y)
+    node.op, node.edges, node.saved, node.output = call.op, (call,), [], k
+    return node
+
+
+def sum_to_array(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The sum of ``x`` over the dimensions along which an array of ``shape`` was broadcast to ``x``'s shape."""
+    lead = x.ndim - len(shape)
+    axes = [*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)]
+    return np.sum(x, axis=tuple(axes), keepdims=True).reshape(shape)
+
+
+broadcast_to = Op(
+    "broadcast_to", np.broadcast_to, lambda g, _y, _x, _shape: sum_to(g, _x.shape), view=True
+)  # fmt: skip
+sum_to = Op("sum_to", sum_to_array, lambda g, _y, _x, _shape: broadcast_to(g, _x.shape))
+
+
+class _Arrivals:
+    """The gradients that have arrived at Nodes, summed up; taken out with the latest Node first."""
+
+    def __init__(self, needed: set[Node] | None) -> None:
+        self.needed = needed  # None: all Nodes
+        self.waiting: dict[int, list[Any]] = {}  # number -> [node, gradient, what it was made from]
+        self.heap: list[int] = []  # -number: the latest Node comes first
+
+    def add(self, node: Node, g: Any, source: Any) -> None:
+        """Add ``g``, which a vjp made from ``source``, to what waits at ``node``."""
+        if self.needed is not None and node not in self.needed:
+            return
+        if g.shape != node.shape:
+            g = sum_to(g, node.shape)
+        if g.dtype is not node.dtype and g.dtype != node.dtype:
+            raise AssertionError(f"{node.name}: gradient of dtype {g.dtype} for a value of {node.dtype}")
+        number = node.number
+        if number not in self.waiting:
+            self.waiting[number] = [node, g, source]
+            heapq.heappush(self.heap, -number)
+            return
+        entry = self.waiting[number]
+        if is_new(entry[1], entry[2]):
+            np.add(entry[1], g, out=entry[1])
+        else:
+            entry[1], entry[2] = entry[1] + g, None
+
+    def add_output(self, output: Node, g: Any) -> None:
+        """Hand ``g``, the gradient of one output of a multi Op, to the Node of the call."""
+        output.check_not_freed()
+        (call,) = output.edges
+        if call.number not in self.waiting:
+            self.waiting[call.number] = [call, [None] * call.outputs, None]
+            heapq.heappush(self.heap, -call.number)
+        self.waiting[call.number][1][output.output] = g
+
+    def take(self) -> tuple[Node, Any, Any]:
+        """The latest Node, its gradient, and what that was made from."""
+        return self.waiting.pop(-heapq.heappop(self.heap))
+
+
+def is_new(g: Any, source: Any) -> bool:
+    """Whether ``g``, made by a vjp from ``source``, is an array that no one else holds, so that it may be changed."""
+    return g is not source and type(g) is np.ndarray and g.base is None
+
+
+def _between(roots: Iterable[Node], inputs: Iterable[Node]) -> set[Node]:
+    """The Nodes on a path from ``roots`` to ``inputs``, both included."""
+    seen, stack = set(roots), list(roots)
+    while stack:
+        node = stack.pop()
+        node.check_not_freed()
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    leading = set(inputs)
+    for node in sorted(seen, key=lambda n: n.number):  # arguments before results
+        if any(edge in leading for edge in node.edges):
+            leading.add(node)
+    return leading
+
+
+def backward(
+    roots: Sequence[tuple[Node, Any]],
+    inputs: Sequence[Node] | None = None,
+    *,
+    wrap: Callable[..., Any] | None = None,
+    retain_graph: bool = False,
+    deliver: Callable[[Node, Any, bool], None],
+) -> None:
+    """Walk the graph backward from ``roots``, pairs of a Node and the gradient to begin with.
+
+    Args:
+        roots: where to begin.
+        inputs: walk only over paths that lead to these Nodes; None means all paths.
+        wrap: None to compute on arrays. ``wrap(array, node, memory) -> Tensor`` computes on tensors instead, so that
+            the walk itself is recorded and can be differentiated (``create_graph``).
+        retain_graph: keep what the vjps read, for another walk; else it is freed on the way.
+        deliver: called with (node, gradient, new) at leaves, Nodes that retain their gradient, and ``inputs``, once
+            the gradient is complete; ``new`` says that it is an array that no one else holds.
+
+    Raises:
+        GradError: the graph has been freed, or a value that a vjp reads was changed in place.
+    """
+    wanted = frozenset(inputs or ())
+    arrivals = _Arrivals(None if inputs is None else _between([node for node, _ in roots], inputs))
+    for node, g in roots:
+        arrivals.add(node, g, g)
+    with np.errstate(all="ignore"):
+        while arrivals.heap:
+            node, g, source = arrivals.take()
+            if node.hooks:
+                source = g = _call_hooks(node, g)
+            if node.retains_grad or (wanted and node in wanted):
+                deliver(node, g, is_new(g, source))
+            if node.op is None:
+                continue
+            if node.output is not None:
+                arrivals.add_output(node, g)
+            elif anomaly.state.enabled:
+                node.pull_back(g, wrap, anomaly.checked(node, arrivals.add))
+            else:
+                node.pull_back(g, wrap, arrivals.add)
+            if not retain_graph:
+                node.y = node.saved = None
+                node.edges = node.watched = ()
+
+
+def _call_hooks(node: Node, g: Any) -> Any:
+    for hook in list((node.hooks or {}).values()):
+        changed = hook(g)
+        g = g if changed is None else changed
+    return g

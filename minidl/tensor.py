@@ -1,0 +1,464 @@
+"""Tensor: an array that remembers how it was computed. The waist of minidl.
+
+Below this file nobody sees a Tensor: kernels, the tape and the operations work on arrays, and an Op that meets a
+Tensor calls its ``__minidl_op__``. Above it nobody sees a kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from minidl import anomaly, inplace, numpy_protocol, printing
+from minidl.dtypes import as_dtype
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
+from minidl.grad_mode import enable_grad, state
+from minidl.methods import Methods
+from minidl.ops import arguments
+from minidl.tape import Memory, Node, Op, backward, output_node, record
+
+
+class Tensor(Methods):
+    """An n-dimensional array with automatic differentiation.
+
+    A Tensor holds an array, the Memory that it shares with its views, and its Node: None for a constant, a leaf for a
+    tensor that requires a gradient, else the call that made it. Make one with :func:`minidl.tensor`.
+
+    Args:
+        data: a NumPy array, whose memory is shared (:func:`minidl.tensor` copies).
+        requires_grad: record what is computed from it, and collect its gradient in ``.grad``.
+    """
+
+    array: np.ndarray
+    _memory: Memory
+    _node: Node | None = None
+    _view: inplace.View | None = None
+
+    def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        self.array = data.array if isinstance(data, Tensor) else np.asarray(data)
+        as_dtype(type(self).__name__, self.array.dtype)
+        self._memory = data._memory if isinstance(data, Tensor) else Memory()
+        if requires_grad:
+            self.requires_grad_()
+
+    @staticmethod
+    def __minidl_op__(op: Op, args: tuple[Any, ...], with_extras: bool = False) -> Any:
+        """Call ``op`` on the arrays behind ``args``, and record the call if one of them requires a gradient."""
+        arrays, edges = [], []
+        for a in args:
+            if isinstance(a, Tensor):
+                arrays.append(a.array)
+                edges.append(a._node if a._view is None else inplace.history(a))
+            else:
+                arrays.append(a)
+                edges.append(None)
+        try:
+            y = state.quietly(op.forward, *arrays)
+        except RuntimeError:
+            if not state.is_quiet():
+                raise
+            y = op.forward(*arrays)  # this call comes from the forward of another Op
+        y, extras = (y[0], y[1:]) if type(y) is tuple else (y, ())
+        if type(y) is not np.ndarray and not op.multi:
+            y = np.asarray(y)  # NumPy gives a scalar for a result of no dimensions
+        if anomaly.state.enabled:
+            anomaly.check_forward(op.name, args, y if op.multi else [y])
+        node = None
+        if any(edges) and state.recording and op.differentiable:
+            node = record(op, args, arrays, edges, y, *extras)
+            if anomaly.state.enabled:
+                node.trace = anomaly.users_line()
+        if op.multi:
+            return _outputs(op, args, y, node)
+        if op.view and _shares(y, arrays[0]):
+            result = _make(y, node, args[0]._memory, inplace.View(args[0], op, args[1:]))
+        else:
+            result = _make(y, node, Memory())
+        if node is not None and node.y is not None:
+            node.watched = (*node.watched, (0, result._memory))
+        if not with_extras:
+            return result
+        others = [_make(extra, None, Memory()) for extra in extras]
+        if node is not None:
+            node.watched += tuple((len(args) + i, other._memory) for i, other in enumerate(others, 1))
+        return (result, *others)
+
+    # --- What it is -------------------------------------------------------------------------------------------
+
+    # attrgetter, because a property written in Python takes as long as a small operation
+    shape = property(attrgetter("array.shape"), doc="The sizes along each dimension.")
+    dtype = property(attrgetter("array.dtype"), doc="The type of the elements: a NumPy dtype.")
+    ndim = property(attrgetter("array.ndim"), doc="How many dimensions.")
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or its entry at ``dim``."""
+        return self.shape if dim is None else self.shape[arguments.dim("size", dim, self.ndim)]
+
+    def dim(self) -> int:
+        """How many dimensions."""
+        return self.array.ndim
+
+    def numel(self) -> int:
+        """How many elements."""
+        return self.array.size
+
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    def is_contiguous(self) -> bool:
+        """Whether the memory order is C's."""
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise DTypeError("len: a tensor of no dimensions has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self.array.size != 1:
+            raise ArgumentError(must("bool", "the tensor", "of one element", f"shape {self.shape}"))
+        return bool(self.array)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise DTypeError(must("index", "the tensor", "one integer", f"{self.dtype} of shape {self.shape}"))
+        return int(self.array.item())
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __iter__(self) -> Any:
+        if self.ndim == 0:
+            raise DTypeError("iter: cannot go through a tensor of no dimensions")
+        return iter(self.unbind())
+
+    __repr__ = printing.tensor_repr
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if spec and self.array.size == 1 else str(self), spec)
+
+    # --- Its gradient -----------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node | None:
+        """The call that made it, or the leaf that it is; None for a constant."""
+        return inplace.history(self)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The Node of the call that made it; None for leaves and constants."""
+        node = self.node
+        return None if node is None or node.op is None else node
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was not computed from something that requires a gradient."""
+        return self.grad_fn is None
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Make it a leaf that collects its gradient in ``.grad``, or a constant again; returns itself.
+
+        Raises:
+            DTypeError: it does not hold floats.
+            GradError: it was computed, so its gradient cannot be switched off (``detach`` it).
+        """
+        node = self.node
+        if not requires_grad:
+            if not self.is_leaf:
+                raise GradError("requires_grad_: a computed tensor cannot be made a constant; use detach()")
+            self._node = None
+        elif node is None:
+            if not self.is_floating_point():
+                raise DTypeError(must("requires_grad_", "the tensor", "of floats to have a gradient", self.dtype))
+            self._node = Node(self.array)
+            self._node.retains_grad = True
+        return self
+
+    @property
+    def grad(self) -> Any:
+        """The gradient that backward has summed up so far: a Tensor, or None."""
+        return None if self._node is None else self._node.grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise DTypeError(must("grad", "the gradient", "a Tensor or None", type(value).__name__))
+            if value.shape != self.shape or value.dtype != self.dtype:
+                raise ShapeError(
+                    must("grad", "the gradient", f"{self.dtype} of shape {self.shape}", f"{value.dtype} {value.shape}")
+                )
+            if self._node is None:
+                raise GradError("grad: only a tensor that requires a gradient holds one; call requires_grad_() first")
+        if self._node is not None:
+            self._node.grad = value
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Sequence[Tensor] | Tensor | None = None,
+    ) -> None:
+        """Add to every leaf's ``.grad`` the gradient of this tensor, weighted by ``gradient``.
+
+        Args:
+            gradient: of this tensor's shape; may be left out for a tensor of one element, and is then 1.
+            retain_graph: keep the graph, to go backward through it again; default: ``create_graph``.
+            create_graph: record the backward too, so that the gradients can be differentiated.
+            inputs: collect gradients only in these tensors; default: in all leaves.
+
+        Raises:
+            GradError: there is nothing to differentiate, ``gradient`` is missing, the graph was freed, or a value
+                that is needed was changed in place.
+        """
+        targets = None if inputs is None else [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if targets is not None and not targets:
+            raise ArgumentError(must("backward", "inputs", "at least one tensor", "none"))
+        run_backward("backward", [self], [gradient], targets, retain_graph, create_graph, accumulate)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this computed tensor in ``.grad`` too."""
+        node = self.node
+        if node is None:
+            raise GradError("retain_grad: the tensor does not require a gradient")
+        node.retains_grad = True
+
+    @property
+    def retains_grad(self) -> bool:
+        return self._node is not None and self._node.op is not None and self._node.retains_grad
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
+        """Call ``hook(gradient)`` when this tensor's gradient is complete; what it returns, if not None, replaces it.
+
+        Returns a handle, whose ``remove()`` takes the hook off.
+        """
+        node = self.node
+        if node is None:
+            raise GradError("register_hook: the tensor does not require a gradient")
+        if node.hooks is None:
+            node.hooks = {}
+        return RemovableHandle(node.hooks, lambda g: _call_hook(hook, g))
+
+    # --- To other forms ---------------------------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same memory, without history."""
+        return _make(self.array, None, self._memory, None)
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, without history; assigning replaces the array and leaves the tensor what it is."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise DTypeError(must("data", "the value", "a Tensor", type(value).__name__))
+        self.array, self._memory, self._view = value.array, value._memory, None
+        if self._node is not None and self._node.op is None:
+            self._node.shape, self._node.dtype, self._node.strides = value.shape, value.dtype, value.array.strides
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The array itself: writing to it writes to the tensor. ``force`` detaches first, if need be.
+
+        Raises:
+            GradError: the tensor requires a gradient, which NumPy would lose.
+        """
+        if self.requires_grad and not force:
+            raise GradError("numpy: the tensor requires a gradient, which an array cannot carry; use detach().numpy()")
+        self._memory.exposed = True
+        return self.array
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    __array_ufunc__ = numpy_protocol.array_ufunc
+    __array_function__ = numpy_protocol.array_function
+    __array_priority__ = 1000
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self.array.size != 1:
+            raise ArgumentError(must("item", "the tensor", "of one element", f"shape {self.shape}"))
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers; a number for a tensor of no dimensions."""
+        return self.array.tolist()
+
+    def mark_written(self, writer: str = "an assignment to .array") -> None:
+        """Note that ``.array`` was changed, so that a graph that needs the old values says so."""
+        self._memory.write(writer)
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), np.array(self.array, order="C"), self._node is not None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise GradError("deepcopy: only leaves and constants can be copied; detach() the tensor first")
+        copy = _rebuild(type(self), np.copy(self.array, order="K"), self._node is not None)
+        memo[id(self)] = copy
+        if self.grad is not None:
+            copy.grad = self.grad.detach().clone()
+        return copy
+
+
+def _make(array: np.ndarray, node: Node | None, memory: Memory, view: inplace.View | None = None) -> Tensor:
+    """A Tensor from its parts, without the checks of its constructor."""
+    tensor = _new(Tensor)
+    tensor.array, tensor._memory, tensor._node, tensor._view = array, memory, node, view
+    return tensor
+
+
+_new = Tensor.__new__
+
+
+def _shares(y: np.ndarray, x: np.ndarray) -> bool:
+    """Whether the result ``y`` of a view operation on ``x`` is a view of it, and not the copy that it had to make."""
+    return y is x or (y.base is not None and (y.base is x or y.base is x.base))
+
+
+def _outputs(op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: Node | None) -> tuple[Tensor, ...]:
+    """The results of a multi Op. Those that are views of the argument share its Memory."""
+    results = []
+    for k, y in enumerate(ys):
+        node = None if call is None else output_node(call, k, y)
+        if op.view and _shares(y, args[0].array):
+            results.append(_make(y, node, args[0]._memory, inplace.View(args[0], op, args[1:], k)))
+        else:
+            results.append(_make(y, node, Memory()))
+    return tuple(results)
+
+
+def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
+    tensor = cls.__new__(cls)
+    Tensor.__init__(tensor, array, requires_grad)
+    return tensor
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor that shares the memory of ``array``: writing to one writes to the other.
+
+    Raises:
+        DTypeError: it is no array, or of a dtype that minidl does not compute with.
+    """
+    if not isinstance(array, np.ndarray):
+        raise DTypeError(must("from_numpy", "the argument", "a NumPy array", type(array).__name__))
+    tensor = Tensor(array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("=")))
+    tensor._memory.exposed = True
+    return tensor
+
+
+# --- Going backward -------------------------------------------------------------------------------------------
+
+
+def run_backward(
+    op: str,
+    outputs: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    inputs: Sequence[Tensor] | None,
+    retain_graph: bool | None,
+    create_graph: bool,
+    deliver: Callable[[Node, Any, bool], None],
+) -> None:
+    """Check the arguments of a backward, and walk; ``op`` is the name for its errors."""
+    roots = []
+    for output, gradient in zip(outputs, gradients, strict=True):
+        if output.node is None:
+            raise GradError(
+                f"{op}: the tensor does not require a gradient: nothing that it was computed from does, or it was "
+                "computed within no_grad()"
+            )
+        roots.append((output.node, _seed(op, output, gradient, create_graph)))
+    for tensor in inputs or ():
+        if tensor.node is None:
+            raise GradError(must(op, "every input", "a tensor that requires a gradient", "one that does not"))
+    retain = create_graph if retain_graph is None else retain_graph
+    nodes = None if inputs is None else [tensor.node for tensor in inputs]
+    with enable_grad():
+        backward(roots, nodes, wrap=_make if create_graph else None, retain_graph=retain, deliver=deliver)
+
+
+def _seed(op: str, output: Tensor, gradient: Tensor | None, create_graph: bool) -> Any:
+    """The gradient to begin with: an array, or a Tensor under ``create_graph``."""
+    if gradient is None:
+        if output.array.size != 1:
+            raise GradError(must(op, "gradient", f"given for a tensor of shape {output.shape}", "None"))
+        gradient = _make(np.ones(output.shape, output.dtype), None, Memory())
+    if not isinstance(gradient, Tensor):
+        raise DTypeError(must(op, "gradient", "a Tensor", type(gradient).__name__))
+    if gradient.shape != output.shape:
+        raise ShapeError(must(op, "gradient", f"of the tensor's shape {output.shape}", gradient.shape))
+    gradient = arguments.cast(gradient, output.dtype)
+    return gradient if create_graph else gradient.array
+
+
+def as_tensor(g: Any) -> Tensor:
+    """A gradient on its way: an array, or a Tensor under ``create_graph``; as a Tensor."""
+    return g if isinstance(g, Tensor) else _make(np.asarray(g), None, Memory())
+
+
+def _call_hook(hook: Callable[[Tensor], Tensor | None], g: Any) -> Any:
+    changed = hook(as_tensor(g))
+    if changed is not None and not isinstance(changed, Tensor):
+        raise DTypeError(must("hook", "what it returns", "a Tensor or None", type(changed).__name__))
+    return changed if changed is None or isinstance(g, Tensor) else changed.array
+
+
+def accumulate(node: Node, g: Any, new: bool) -> None:
+    """Add ``g`` to the gradient that ``node`` holds, in C order."""
+    if isinstance(g, Tensor):
+        node.grad = g.clone() if node.grad is None else node.grad + g
+    elif node.grad is None:
+        own = g if new and isinstance(g, np.ndarray) and g.flags.c_contiguous else np.array(g, order="C")
+        node.grad = _make(own, None, Memory())
+    elif node.grad.requires_grad:
+        node.grad = _make(node.grad.array + g, None, Memory())
+    else:
+        np.add(node.grad.array, g, out=node.grad.array)
+        node.grad.mark_written("backward")
+
+
+class RemovableHandle:
+    """What registering a hook returns: ``remove()`` takes the hook off. Also a context manager that does."""
+
+    _last = 0
+
+    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
+        RemovableHandle._last += 1
+        self.id, self._hooks = RemovableHandle._last, hooks
+        hooks[self.id] = hook
+
+    def remove(self) -> None:
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()

@@ -1,0 +1,1 @@
+"""Weight files: arrays by name, in and out. Knows no model and no Tensor."""

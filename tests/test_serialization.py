@@ -1,0 +1,446 @@
+"""minidl.save and minidl.load: exact round trips, whole files or none, and errors that say what is wrong."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import OrderedDict, namedtuple
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from minidl import nn, optim
+from minidl.errors import DTypeError, WeightsError
+from minidl.models import MLP
+from minidl.random import Generator
+from minidl.serialization import KEY, load, rebuildable, save
+from minidl.tensor import Tensor
+
+TENSOR_DTYPES = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool"]
+ARRAY_DTYPES = [*TENSOR_DTYPES, "uint16", "uint32", "uint64"]
+
+
+def assert_same(got: Any, expected: Any) -> None:
+    """Equal values of equal types, all the way down; arrays bit for bit."""
+    assert type(got) is type(expected)
+    if isinstance(expected, Tensor):
+        assert_same(got.array, expected.array)
+    elif isinstance(expected, (np.ndarray, np.generic)):
+        assert got.dtype == expected.dtype
+        assert got.shape == expected.shape
+        assert got.tobytes() == expected.tobytes()
+    elif isinstance(expected, dict):
+        assert list(got) == list(expected)
+        for key in expected:
+            assert_same(got[key], expected[key])
+    elif isinstance(expected, (list, tuple)):
+        assert len(got) == len(expected)
+        for a, b in zip(got, expected, strict=True):
+            assert_same(a, b)
+    elif isinstance(expected, float) and math.isnan(expected):
+        assert math.isnan(got)
+    else:
+        assert got == expected
+
+
+def round_trip(obj: Any, folder: Path) -> Any:
+    save(obj, folder / "x.safetensors")
+    return load(folder / "x.safetensors")
+
+
+# --- Values ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -(10**30),
+        0.1,
+        -0.0,
+        5e-324,
+        math.inf,
+        -math.inf,
+        math.nan,
+        "",
+        "naïve \ud800 \0 𝛁",
+        [],
+        (),
+        {},
+        [1, (2.5, [None, ("x",)])],
+        {"a": 1, 2: {"2": "two"}, -1: False},
+        {"lr": 1e-3, "betas": (0.9, 0.999), "nested": [{"x": math.nan}]},
+    ],
+    ids=repr,
+)
+def test_plain_values_come_back_as_they_were(value: Any, tmp_path: Path) -> None:
+    assert_same(round_trip(value, tmp_path), value)
+
+
+@pytest.mark.parametrize("dtype", ARRAY_DTYPES)
+@pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2), (2, 3)])
+def test_arrays_keep_dtype_shape_and_bits(dtype: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    array = (np.random.default_rng(0).integers(0, 2**63, math.prod(shape)) % 251).reshape(shape).astype(dtype)
+    expected = {"array": array, "scalar": array.dtype.type(1)}
+    if dtype in TENSOR_DTYPES:
+        expected["tensor"] = Tensor(array)
+    assert_same(round_trip(expected, tmp_path), expected)
+
+
+def test_nan_and_infinity_in_tensors(tmp_path: Path) -> None:
+    expected = Tensor(np.array([np.nan, np.inf, -np.inf, -0.0], "float32"))
+    assert_same(round_trip(expected, tmp_path), expected)
+
+
+def test_memory_order_and_byte_order_do_not_matter(tmp_path: Path) -> None:
+    base = np.arange(24.0).reshape(4, 6)
+    for array in (base.T, base[::-2, ::3], np.broadcast_to(base[0], (3, 6)), base.astype(">f8")):
+        got = round_trip(array, tmp_path)
+        np.testing.assert_array_equal(got, array)
+        assert got.flags.c_contiguous
+
+
+def test_what_is_loaded_can_be_written_to(tmp_path: Path) -> None:
+    got = round_trip({"t": Tensor(np.zeros(3)), "a": np.zeros(3)}, tmp_path)
+    got["t"].array[0] = got["a"][0] = 1
+
+
+def test_tensors_that_share_memory_become_separate(tmp_path: Path) -> None:
+    base = np.zeros((2, 3), "float32")
+    got = round_trip([Tensor(base), Tensor(base[0]), Tensor(base)], tmp_path)
+    got[0].array[:] = 1
+    assert not got[1].array.any()
+    assert not got[2].array.any()
+
+
+def test_a_tensor_is_saved_without_its_history(tmp_path: Path) -> None:
+    x = Tensor(np.ones(2), requires_grad=True)
+    assert not round_trip(x, tmp_path).requires_grad
+    assert not round_trip(x * 2, tmp_path).requires_grad
+
+
+def test_names_that_collide_stay_apart(tmp_path: Path) -> None:
+    expected = {
+        "a.b": Tensor(np.array([1.0])),
+        "a": {"b": Tensor(np.array([2.0]))},
+        1: Tensor(np.array([3.0])),
+        "1": Tensor(np.array([4.0])),
+        "__metadata__": Tensor(np.array([5.0])),
+    }
+    assert_same(round_trip(expected, tmp_path), expected)
+
+
+def test_subclasses_come_back_as_the_types_themselves(tmp_path: Path) -> None:
+    Point = namedtuple("Point", "x y")
+    got = round_trip([OrderedDict(b=1, a=2), Point(1, 2), np.float64(0.5), np.bool_(True)], tmp_path)
+    assert_same(got, [{"b": 1, "a": 2}, (1, 2), np.float64(0.5), np.bool_(True)])
+
+
+def test_a_generators_state_round_trips(tmp_path: Path) -> None:
+    generator = Generator().manual_seed(3)
+    generator.numpy.random(5)
+    state = round_trip(generator.get_state(), tmp_path)
+    expected = generator.numpy.random(4)
+    np.testing.assert_array_equal(Generator().set_state(state).numpy.random(4), expected)
+
+
+@pytest.mark.parametrize(
+    ("obj", "message"),
+    [
+        ({"model": {"fn": print}}, "save: obj['model']['fn'] must be a tensor, .*, got builtin_function_or_method"),
+        ([0, {3: (1, {1})}], "save: obj[1][3][1] must be .* got set"),
+        (1j, "save: obj must be .* got complex"),
+        ({"x": np.zeros(2, complex)}, "save: obj['x'] must be .* got an array of complex128"),
+        ([np.array(["a"])], "save: obj[0] must be .* got an array of <U1"),
+        (np.array([None]), "save: obj must be .* got an array of object"),
+        ({"a": {(1, 2): 0}}, r"save: every key of obj['a'] must be a str or an int, got (1, 2)"),
+        ({True: 0}, "save: every key of obj must be a str or an int, got True"),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_cannot_be_saved_is_named_with_its_place(obj: Any, message: str, tmp_path: Path) -> None:
+    pattern = message.replace("[", r"\[").replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(DTypeError, match=pattern):
+        save(obj, tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- Networks and optimizers ----------------------------------------------------------------------------------
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2))
+
+
+def test_a_state_dict_keeps_values_and_what_was_frozen(tmp_path: Path) -> None:
+    net = network().freeze("0", "1")
+    save(net.state_dict(), tmp_path / "net.safetensors")
+    other = network()
+    other.load_state_dict(load(tmp_path / "net.safetensors"))
+    assert_same(dict(other.state_dict()), dict(net.state_dict()))
+    assert [p.is_frozen for p in other.parameters()] == [p.is_frozen for p in net.parameters()]
+    assert other.get_submodule("1").is_frozen
+
+
+def test_names_in_the_file_are_those_of_the_state_dict(tmp_path: Path) -> None:
+    net = network()
+    save(net, tmp_path / "net.safetensors")
+    stored = load_file(tmp_path / "net.safetensors")
+    assert set(stored) == set(net.state_dict())
+    np.testing.assert_array_equal(stored["3.weight"], net.get_parameter("3.weight").detach().numpy())
+
+
+def test_a_checkpoint_resumes_bit_for_bit(tmp_path: Path) -> None:
+    def train(net: nn.Module, optimizer: optim.Optimizer, steps: range) -> None:
+        for step in steps:
+            x = Tensor(np.random.default_rng(step).standard_normal((8, 4), "float32"))
+            optimizer.zero_grad()
+            (net(x) ** 2).sum().backward()
+            optimizer.step()
+
+    def start() -> tuple[nn.Module, optim.Optimizer]:
+        net = network()
+        return net, optim.Adam(net.parameters(), lr=0.01, amsgrad=True)
+
+    net, optimizer = start()
+    train(net, optimizer, range(3))
+    checkpoint = {"model": net, "optimizer": optimizer, "epoch": 3, "best": math.inf}
+    save(checkpoint, tmp_path / "checkpoint.safetensors")
+    train(net, optimizer, range(3, 6))
+
+    resumed, resumed_optimizer = start()
+    loaded = load(tmp_path / "checkpoint.safetensors")
+    assert loaded["best"] == math.inf
+    resumed.load_state_dict(loaded["model"])
+    resumed_optimizer.load_state_dict(loaded["optimizer"])
+    train(resumed, resumed_optimizer, range(loaded["epoch"], 6))
+    assert_same(dict(resumed.state_dict()), dict(net.state_dict()))
+
+
+def test_a_rebuildable_module_comes_back_as_a_module(tmp_path: Path) -> None:
+    mlp = MLP([6, 5, 4], final_relu=True).freeze("layers.1")
+    got = round_trip({"base": mlp}, tmp_path)["base"]
+    assert type(got) is MLP
+    assert got.config() == mlp.config()
+    assert [p.is_frozen for p in got.parameters()] == [True, True, False, False]
+    x = Tensor(np.random.default_rng(0).standard_normal((3, 6), "float32"))
+    assert_same(got(x).detach(), mlp(x).detach())
+
+
+def test_a_subclass_that_is_not_rebuildable_is_saved_as_its_state_dict(tmp_path: Path) -> None:
+    class Other(MLP):
+        pass
+
+    assert list(round_trip(Other([2, 1]), tmp_path)) == ["layers.1.weight", "layers.1.bias"]
+
+
+# --- Files that others wrote, and damaged ones ----------------------------------------------------------------
+
+
+def test_plain_safetensors_files_load_as_a_dict(tmp_path: Path) -> None:
+    arrays = {"w": np.arange(6, dtype="float16").reshape(2, 3), "b": np.array(True)}
+    save_file(arrays, tmp_path / "x.safetensors", {"format": "pt"})
+    got = load(tmp_path / "x.safetensors")
+    assert set(got) == {"w", "b"}
+    for name, array in arrays.items():
+        assert_same(got[name], Tensor(array))
+
+
+def test_pytorchs_files_load_and_pytorch_loads_ours(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file as torch_load
+    from safetensors.torch import save_file as torch_save
+
+    theirs = torch.nn.Linear(3, 2)
+    torch_save(theirs.state_dict(), tmp_path / "theirs.safetensors")
+    ours = nn.Linear(3, 2)
+    ours.load_state_dict(load(tmp_path / "theirs.safetensors"))
+    np.testing.assert_array_equal(ours.weight.detach().numpy(), theirs.weight.detach().numpy())
+    save(ours, tmp_path / "ours.safetensors")
+    theirs.load_state_dict(torch_load(tmp_path / "ours.safetensors"))
+    np.testing.assert_array_equal(theirs.bias.detach().numpy(), ours.bias.detach().numpy())
+
+
+def raw_file(path: Path, header: dict[str, Any], data: bytes = b"") -> Path:
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    return path
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_truncated_file_is_named_at_every_length(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save({"w": np.arange(5.0)}, path)
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(
+            WeightsError, match=r"load: .*x\.safetensors (is truncated or damaged: |must be a safet)"
+        ):
+            load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "must be a safetensors file, got an empty file"),
+        (
+            b"PK\x03\x04\x00\x00\x08\x08" + bytes(100),
+            "must be a safetensors file, got one that begins with b'PK",
+        ),
+        (b"\x05" + bytes(7) + b"{{{{{", "is truncated or damaged: .*JSON"),
+    ],
+)
+def test_other_files_are_named(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=f"load: .*other {message}"):
+        load(path)
+
+
+@pytest.mark.parametrize("dtype", ["BF16", "U32"])
+def test_dtypes_that_minidl_does_not_have_are_named(dtype: str, tmp_path: Path) -> None:
+    size = 2 if dtype == "BF16" else 4
+    path = raw_file(
+        tmp_path / "x", {"w": {"dtype": dtype, "shape": [1], "data_offsets": [0, size]}}, bytes(size)
+    )
+    with pytest.raises(
+        WeightsError, match=f"(tensor 'w' in .*x must be of one of .*, got {dtype}|x cannot be.*uint32)"
+    ):
+        load(path)
+
+
+def deep(levels: int) -> str:
+    return '{"version": 1, "value": ' + "[" * levels + "]" * levels + "}"
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [
+        "",
+        "not JSON",
+        "[1]",
+        '{"version": 2, "value": null}',
+        '{"version": 1}',
+        '{"version": 1, "value": {"tensor": "missing"}}',
+        '{"version": 1, "value": {"tensor": ["w"]}}',
+        '{"version": 1, "value": {"array": 3}}',
+        '{"version": 1, "value": {"float": "1e5"}}',
+        '{"version": 1, "value": {"tuple": 3}}',
+        '{"version": 1, "value": {"dict": [[1, 2, 3]]}}',
+        '{"version": 1, "value": {"dict": [[[], 2]]}}',
+        '{"version": 1, "value": {"dict": [], "metadata": {"odd": 1}}}',
+        '{"version": 1, "value": {"eval": "1 + 1"}}',
+        '{"version": 1, "value": {"module": "Unheard", "config": {"dict": []}, "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "MLP", "config": {"dict": []}, "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "MLP", "config": [], "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "MLP", "config": {"dict": [["sizes", [2, 1]]]}, "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "MLP", "config": {"dict": [["sizes", [2, "1"]]]}, "state": 1}}',
+        deep(100_000),
+    ],
+    ids=lambda text: text[:80],
+)
+def test_a_hostile_structure_is_an_error_that_names_the_file(structure: str, tmp_path: Path) -> None:
+    path = raw_file(tmp_path / "x.safetensors", {"__metadata__": {KEY: structure}})
+    with pytest.raises(WeightsError, match=r"load: .*x\.safetensors cannot be read: "):
+        load(path)
+
+
+def test_an_unknown_class_says_what_to_do(tmp_path: Path) -> None:
+    from minidl import serialization
+
+    @rebuildable
+    class Passing(nn.Linear):
+        def config(self) -> dict[str, Any]:
+            return {"in_features": 2, "out_features": 1}
+
+    name = Passing.__qualname__
+    save(Passing(2, 1), tmp_path / "x")
+    assert type(load(tmp_path / "x")) is Passing
+    del serialization._rebuildable[name]
+    with pytest.raises(
+        WeightsError, match=r"x cannot be read: its module '.*Passing' is of no class that .*rebuildable"
+    ):
+        load(tmp_path / "x")
+
+
+# --- Whole files or none --------------------------------------------------------------------------------------
+
+
+def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    save(1, tmp_path / "saved")
+    (tmp_path / "written").write_text("")
+    assert (tmp_path / "saved").stat().st_mode == (tmp_path / "written").stat().st_mode
+
+
+def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        save(1, tmp_path / "nowhere" / "x.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "x.safetensors"
+    save("old", path)
+
+    def fail(descriptor: int) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        save("new", path)
+    assert load(path) == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system does not let root mount a small file system")
+    try:
+        path = disk / "x.safetensors"
+        save(np.arange(100), path)
+        with pytest.raises(OSError, match="No space left"):
+            save(np.arange(100_000), path)
+        np.testing.assert_array_equal(load(path), np.arange(100))
+        assert list(disk.iterdir()) == [path]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+WRITER = """
+import sys, numpy as np
+from minidl.serialization import save
+for i in range(1_000_000):
+    save({"i": i, "x": np.full(1_000_000, i)}, sys.argv[1])
+    print(i, flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_write_leaves_the_previous_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    for delay in (0.0, 0.003, 0.01, 0.03):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            child.stdout.readline()  # one file is whole
+            time.sleep(delay)
+            child.send_signal(signal.SIGKILL)
+        got = load(path)
+        np.testing.assert_array_equal(got["x"], np.full(1_000_000, got["i"]))
