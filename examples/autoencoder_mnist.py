@@ -8,7 +8,6 @@ At its defaults it takes a minute or less on two cores, and ends at a test BCE o
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import minidl
@@ -20,21 +19,32 @@ from minidl.pretrain import AutoencoderPretrainer
 from minidl.viz import plot_history, plot_reconstructions
 
 
-def parse_arguments() -> argparse.Namespace:
+def positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description="Train an autoencoder on MNIST, then a classifier on its frozen encoder.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", metavar="DIR", help="folder with MNIST's four files; without it, they are downloaded")
-    parser.add_argument("--epochs", type=int, default=50, metavar="N", help="times to go through the training images")
-    parser.add_argument("--code", type=int, default=32, metavar="N", help="numbers in the code of an image")
-    parser.add_argument("--batch-size", type=int, default=256, metavar="N", help="images per step")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result")
-    parser.add_argument("--limit", type=int, metavar="N", help="train on the first N images only")
-    parser.add_argument(
-        "--out", type=Path, default=Path("out/autoencoder_mnist"), metavar="DIR", help="folder for what is written"
+    add = parser.add_argument
+    add("--data", metavar="DIR", help="folder with MNIST's four files; if not given, they are downloaded")
+    add("--epochs", type=positive, default=50, metavar="N", help="times to go through the training images")
+    add("--code", type=positive, default=32, metavar="N", help="numbers in the code of an image")
+    add("--batch-size", type=positive, default=256, metavar="N", help="images per step")
+    add("--limit", type=positive, metavar="N", help="train on the first N images only")
+    add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result")
+    add(
+        "--out",
+        type=Path,
+        default=Path("out/autoencoder_mnist"),
+        metavar="DIR",
+        help="folder for the results",
     )
-    return parser.parse_args()
+    return parser
 
 
 def write_results(pretrainer: AutoencoderPretrainer, images: minidl.Tensor, out: Path) -> None:
@@ -82,10 +92,16 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"test accuracy {accuracy:.4f} of a softmax classifier on the frozen encoder's codes")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    parser = make_parser()
+    arguments = parser.parse_args()
     try:
-        run(parse_arguments())
+        run(arguments)
     except (MinidlError, OSError) as error:
-        sys.exit(f"autoencoder_mnist.py: error: {error}")
+        parser.exit(2, f"{parser.prog}: error: {error}\n")
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        parser.exit(130, "\ninterrupted\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minidl import inplace, tape
-from minidl.errors import DTypeError, ShapeError, must
+from minidl.errors import ShapeError, must
 from minidl.grad_mode import state
 from minidl.ops import indexing
-from minidl.ops.arguments import cast, is_array
 from minidl.ops.indexing import plain
 from minidl.ops.shape import _permute, _reshape
 
@@ -33,10 +30,11 @@ def setitem(tensor: Tensor, index: Any, value: Any) -> None:
         DimensionError: the index is wrong.
         ShapeError: ``value`` does not broadcast to what is selected.
         DTypeError: ``value`` is neither a tensor nor a number.
+        ArgumentError: it is a number outside the range of an integer dtype.
     """
     view, arrays, place = indexing.locate("setitem", tensor, index)
     inplace.check_writable(view, "setitem")
-    value = _as_selected(_converted(value, tensor.dtype), view.shape, arrays, place)
+    value = _as_selected(indexing.converted("setitem", value, tensor.dtype), view.shape, arrays, place)
     node = getattr(value, "node", None)
     if not arrays:
         inplace.write(view, plain(value), node, "setitem")
@@ -46,14 +44,6 @@ def setitem(tensor: Tensor, index: Any, value: Any) -> None:
     else:
         view.array[tuple(map(plain, arrays))] = plain(value)
         view._memory.write("setitem")
-
-
-def _converted(value: Any, dtype: np.dtype) -> Any:
-    if is_array(value):
-        return cast(value, dtype)
-    if isinstance(value, (bool, int, float, np.number, np.bool_)):
-        return np.asarray(value, dtype)
-    raise DTypeError(must("setitem", "value", "a Tensor or a number", type(value).__name__))
 
 
 def _as_selected(value: Any, view: tuple[int, ...], arrays: list[Any], place: int) -> Any:

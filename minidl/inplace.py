@@ -17,8 +17,7 @@ import numpy as np
 
 from minidl.errors import DTypeError, GradError, ShapeError, must
 from minidl.dtypes import can_cast
-from minidl.grad_mode import state
-from minidl.ops.replace import _zeros
+from minidl.grad_mode import enable_grad, state
 from minidl.tape import Memory, Node, Op, record
 
 if TYPE_CHECKING:
@@ -41,11 +40,11 @@ class View:
         self.seen = source._memory.written
 
 
-def _region(array: np.ndarray, chain: Chain) -> np.ndarray:
-    """The part of ``array`` that the view operations in ``chain`` select."""
+def _region(x: Any, chain: Chain) -> Any:
+    """The part of ``x``, an array or a Tensor, that the view operations in ``chain`` select."""
     for op, rest, output in chain:
-        array = op.forward(array, *rest) if output is None else op.forward(array, *rest)[0][output]
-    return array
+        x = op(x, *rest) if output is None else op(x, *rest)[output]
+    return x
 
 
 def _put_forward(base: np.ndarray, value: Any, chain: Chain) -> np.ndarray:
@@ -56,26 +55,22 @@ def _put_forward(base: np.ndarray, value: Any, chain: Chain) -> np.ndarray:
     return changed
 
 
-# The base with ``value`` in place of the region; and the region by itself. Each is the other's derivative.
+# The base with ``value`` in place of the region.
 _put = Op(
     "write_to_view",
     _put_forward,
     lambda g, _y, _base, _value, chain: _put(g, 0.0, chain),
-    lambda g, _y, _base, _value, chain: _take(g, chain),
+    lambda g, _y, _base, _value, chain: _region(g, chain),
 )
-_take = Op("view", _region, lambda g, _y, _base, chain: _put(_zeros(g, _base.shape), g, chain))
 
 
 def history(tensor: Tensor) -> Node | None:
     """The Node of a view, taken anew from its base if the buffer was written since it was last right."""
     view, node = tensor._view, tensor._node
     if view is not None and view.seen < tensor._memory.written and view.recorded and not is_leaf(node):
-        base = view.base
         view.seen = tensor._memory.written
-        tensor._node = None
-        if base._node is not None:
-            args = (base.array, view.chain)
-            tensor._node = record(_take, args, args, (base._node, None), tensor.array)
+        with enable_grad():
+            tensor._node = _region(view.base, view.chain)._node
     return tensor._node
 
 

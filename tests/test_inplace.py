@@ -33,7 +33,7 @@ class Machine:
     def __init__(self, library: Any, new: Callable[..., Any], leaves: list[np.ndarray]) -> None:
         self.library, self.new = library, new
         self.leaves = [new(x, requires_grad=True) for x in leaves]
-        constant = np.linspace(-0.8, 0.9, 6).reshape(2, 3)
+        constant = np.array([[-0.81, 0.37, 0.92], [0.13, -0.44, 0.59]])
         self.tensors = [*self.leaves, self.leaves[0] * 1.0, new(constant), self.leaves[1] * 2.0]
 
     def run(self, step: Step) -> None:
@@ -57,6 +57,10 @@ class Machine:
     def backward(self, x: Any, number: int, **options: Any) -> None:
         weights = np.cos(np.arange(int(np.prod(tuple(x.shape)))) + number).reshape(tuple(x.shape))
         (x * self.new(weights)).sum().backward(**options)
+
+    @staticmethod
+    def memory(x: Any) -> np.ndarray:
+        return x.detach().numpy()
 
     def clear(self) -> None:
         for leaf in self.leaves:
@@ -82,7 +86,8 @@ def _fancy(m: Machine, x: Any, b: int, c: int) -> Any:
 
 
 def _make_leaf(m: Machine, x: Any, b: int, c: int) -> None:
-    if x.is_leaf and not x.requires_grad:
+    shares = [np.shares_memory(m.memory(x), m.memory(y)) for y in m.tensors]
+    if x.is_leaf and not x.requires_grad and sum(shares) == 1 and 0 not in x.shape:  # to PyTorch the views of a leaf are leaves as well
         m.leaves.append(x.requires_grad_())
 
 
@@ -156,7 +161,7 @@ CUT = {
 BACKWARD = {"backward": lambda m, x, b, c: m.backward(x, b, retain_graph=True) if x.requires_grad else None}
 STEPS: dict[str, Callable[..., Any]] = {**CALCULATE, **VIEW, **WRITE, **CUT, **BACKWARD}
 
-LEAVES = [np.array([[0.3, -0.6, 0.9], [-0.2, 0.5, 0.1]]), np.array([0.4, -0.3, 0.8])]
+LEAVES = [np.array([[0.31, -0.62, 0.93], [-0.24, 0.55, 0.17]]), np.array([0.43, -0.36, 0.89])]
 numbers = st.integers(0, 12)
 one_step = st.one_of(
     *(st.tuples(st.sampled_from(list(kind)), numbers, numbers, numbers) for kind in (CALCULATE, VIEW, WRITE, WRITE)),
@@ -188,13 +193,14 @@ def _same_sharing(ours: Machine, theirs: Machine) -> bool:
     """Whether the newest tensor shares memory with the same others: where reshape copies is a library's choice."""
     if len(ours.tensors) != len(theirs.tensors):
         return False
-    new, twin = ours.tensors[-1], theirs.tensors[-1].detach().numpy()
+    new, twin = (m.memory(m.tensors[-1]) for m in (ours, theirs))
     return all(
-        np.shares_memory(new.array, x.array) == np.shares_memory(twin, y.detach().numpy())
+        np.shares_memory(new, ours.memory(x)) == np.shares_memory(twin, theirs.memory(y))
         for x, y in zip(ours.tensors[:-1], theirs.tensors[:-1], strict=True)
     )
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, of writing to expanded tensors
 @settings(max_examples=600)
 @given(programs, numbers)
 def test_random_programs_give_pytorchs_gradients_or_both_refuse(program: list[Step], last: int) -> None:
@@ -266,3 +272,287 @@ def _agrees_with_differences(done: list[Step]) -> bool:
             if abs(float(machine.leaves[k].grad.array[place]) - slope) > 1e-4 * max(1.0, abs(slope)):
                 return False
     return True
+
+
+# --- In single cases ------------------------------------------------------------------------------------------
+
+
+def _leaf(*values: float) -> minidl.Tensor:
+    return minidl.tensor(list(values), dtype=minidl.float64, requires_grad=True)
+
+
+IN_PLACE = {
+    "add_": lambda x: x.add_(2, alpha=3),
+    "sub_": lambda x: x.sub_(2),
+    "mul_": lambda x: x.mul_(3),
+    "div_": lambda x: x.div_(3),
+    "div_ rounded": lambda x: x.div_(3, rounding_mode="floor"),
+    "pow_": lambda x: x.pow_(3),
+    "floor_divide_": lambda x: x.floor_divide_(0.3),
+    "remainder_": lambda x: x.remainder_(0.3),
+    "neg_": lambda x: x.neg_(),
+    "abs_": lambda x: x.abs_(),
+    "exp_": lambda x: x.exp_(),
+    "log_": lambda x: x.log_(),
+    "sqrt_": lambda x: x.sqrt_(),
+    "square_": lambda x: x.square_(),
+    "tanh_": lambda x: x.tanh_(),
+    "sigmoid_": lambda x: x.sigmoid_(),
+    "relu_": lambda x: x.relu_(),
+    "clamp_": lambda x: x.clamp_(0.4, 0.8),
+    "zero_": lambda x: x.zero_(),
+    "fill_": lambda x: x.fill_(7),
+    "copy_": lambda x: x.copy_(x * 2),
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_in_place_forms_equal_pytorchs_and_return_the_tensor(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    values, weights = [0.5, 0.7, 1.1], [1.0, -2.0, 3.0]
+    found = []
+    for new in (minidl.tensor, torch.tensor):
+        x = new(values, dtype=minidl.float64 if new is minidl.tensor else torch.float64, requires_grad=True)
+        y = x * 1
+        assert IN_PLACE[name](y) is y
+        (y * new(weights)).sum().backward()
+        found.append((y.detach().numpy(), x.grad.numpy()))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+
+
+OPERATORS = {
+    "+=": lambda x, y: x.__iadd__(y),
+    "-=": lambda x, y: x.__isub__(y),
+    "*=": lambda x, y: x.__imul__(y),
+    "/=": lambda x, y: x.__itruediv__(y),
+    "//=": lambda x, y: x.__ifloordiv__(y),
+    "%=": lambda x, y: x.__imod__(y),
+    "**=": lambda x, y: x.__ipow__(y),
+}
+
+
+@pytest.mark.parametrize("sign", OPERATORS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
+@pytest.mark.parametrize("other", [2, 2.5, "int64", "float32", "float64", "bool"])
+def test_augmented_assignment_keeps_the_dtype_or_refuses_as_pytorch(sign: str, dtype: str, other: Any) -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        x = library.tensor([7, 4, 3], dtype=getattr(library, dtype))
+        y = library.tensor([2, 1, 1], dtype=getattr(library, other)) if isinstance(other, str) else other
+        try:
+            OPERATORS[sign](x, y)
+        except (RuntimeError, TypeError):
+            found.append(None)
+        else:
+            found.append((x.numpy().tolist(), str(x.numpy().dtype)))
+    assert found[0] == pytest.approx(found[1]) if found[1] is None else found[0][1] == found[1][1]
+    if found[1] is not None:
+        assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
+
+
+def test_logic_in_place() -> None:
+    x = minidl.tensor([True, True, False, False])
+    other = minidl.tensor([True, False, True, False])
+    y, z = x.clone(), x.clone()
+    x &= other
+    y |= other
+    z ^= other
+    assert (x.tolist(), y.tolist(), z.tolist()) == (
+        [True, False, False, False],
+        [True, True, True, False],
+        [False, True, True, False],
+    )
+
+
+@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 1.0)])
+def test_a_leaf_that_requires_a_gradient_is_changed_only_within_no_grad(write: Callable[..., Any]) -> None:
+    x = minidl.ones(2, 2, requires_grad=True)
+    with pytest.raises(GradError, match=r"a (view of a )?leaf that requires a gradient cannot be changed in place"):
+        write(x)
+    assert x.tolist() == [[1, 1], [1, 1]]
+    with minidl.no_grad():
+        write(x)
+    assert x.is_leaf
+    assert x.tolist() != [[1, 1], [1, 1]]
+
+
+def test_a_value_that_backward_needs_may_not_be_changed_and_the_operation_is_named() -> None:
+    x = _leaf(1.0, 2.0)
+    y = x * 1
+    z = y * y
+    y.add_(1)
+    with pytest.raises(GradError, match=r"backward: mul needs argument 1, which was changed in place by add_ after"):
+        z.sum().backward()
+
+
+def test_a_result_that_backward_needs_may_not_be_changed() -> None:
+    y = _leaf(1.0, 2.0).exp()
+    y.mul_(2)
+    with pytest.raises(GradError, match=r"exp needs its result, which was changed in place by mul_"):
+        y.sum().backward()
+
+
+def test_a_change_through_a_view_or_a_detached_alias_is_noticed() -> None:
+    for alias in (lambda y: y[0], lambda y: y.detach(), lambda y: y.reshape(2, 1), lambda y: y.unbind(0)[1]):
+        y = _leaf(1.0, 2.0) * 1
+        z = y * y
+        alias(y).mul_(3)
+        with pytest.raises(GradError, match="changed in place by mul_"):
+            z.sum().backward()
+
+
+def test_a_change_within_no_grad_is_noticed_too() -> None:
+    w = _leaf(1.0, 2.0)
+    loss = (w * w).sum()
+    with minidl.no_grad():
+        w -= 0.1
+    with pytest.raises(GradError, match=r"changed in place by sub_"):
+        loss.backward()
+
+
+def test_mark_written_is_noticed() -> None:
+    w = _leaf(1.0, 2.0)
+    loss = (w * w).sum()
+    w.array[0] = 5.0
+    w.mark_written("the optimizer")
+    with pytest.raises(GradError, match="changed in place by the optimizer after"):
+        loss.backward()
+
+
+def test_a_frozen_argument_may_be_changed_where_nobody_needs_its_values() -> None:
+    x, c = _leaf(1.0, 2.0), minidl.tensor([3.0, 4.0], dtype=minidl.float64)
+    y = (x + c) * 2
+    c.zero_()
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+
+
+def test_what_the_operation_reads_of_the_old_value_is_kept() -> None:
+    """PyTorch saves a copy for these as well: x *= w with a trained w is a common line."""
+    x, w = _leaf(2.0, 3.0), _leaf(5.0, 7.0)
+    y = x * 1
+    y *= w
+    y.pow_(3)
+    y.backward(minidl.ones_like(y))
+    product = np.array([10.0, 21.0])
+    np.testing.assert_allclose(x.grad.array, 3 * product**2 * w.array)
+    np.testing.assert_allclose(w.grad.array, 3 * product**2 * x.array)
+
+
+def test_second_derivatives_through_in_place_operations() -> None:
+    def function(x: minidl.Tensor, w: minidl.Tensor) -> minidl.Tensor:
+        y = x * 1
+        y[0].mul_(w)
+        y.t().reshape(-1)[1:3].exp_()
+        y *= y.clone()
+        y[:, 1] = w * w
+        return y.tanh()
+
+    x = minidl.rand(2, 2, dtype=minidl.float64, requires_grad=True)
+    w = minidl.rand(2, dtype=minidl.float64, requires_grad=True)
+    minidl.testing.gradcheck(function, (x, w))
+    minidl.testing.gradgradcheck(function, (x, w))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_view_of_a_base_in_any_memory_order(order: str) -> None:
+    """The base is in Fortran's order, its gradient in C's: what the view selects is the same in both."""
+    x = minidl.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    base = minidl.from_numpy(np.asarray(np.zeros((2, 3)), order=order)) + x
+    flat = (base.t() if order == "F" else base).reshape(-1)
+    assert np.shares_memory(flat.array, base.array)
+    flat[1:3].mul_(10)
+    base.backward(minidl.ones(2, 3, dtype=minidl.float64))
+    expected = [[1, 10, 10], [1, 1, 1]] if order == "C" else [[1, 10, 1], [10, 1, 1]]
+    assert x.grad.tolist() == expected
+
+
+def test_a_view_that_repeats_elements_follows_its_base() -> None:
+    x = _leaf(1.0, 2.0)
+    base = x * 1
+    wide = base.expand(3, 2)
+    base.mul_(5)
+    wide.sum().backward()
+    assert x.grad.tolist() == [15.0, 15.0]
+
+
+def test_a_tensor_whose_elements_share_memory_is_not_written() -> None:
+    x = minidl.zeros(2).expand(3, 2)
+    with pytest.raises(GradError, match=r"add_: the tensor cannot be written.*clone it first"):
+        x.add_(1)
+    frozen = np.zeros(2)
+    frozen.flags.writeable = False
+    with pytest.raises(GradError, match="read-only"):
+        minidl.from_numpy(frozen).add_(1)
+
+
+def test_a_view_made_within_no_grad_cannot_record_a_change() -> None:
+    base = _leaf(1.0, 2.0) * 1
+    with minidl.no_grad():
+        view = base[0]
+    with pytest.raises(GradError, match=r"mul_: the tensor is a view that was made within no_grad"):
+        view.mul_(2)
+    assert base.tolist() == [1.0, 2.0]
+    with minidl.no_grad():
+        view.mul_(2)
+    assert base.tolist() == [2.0, 2.0]
+
+
+def test_the_result_must_have_the_tensors_shape() -> None:
+    x = minidl.zeros(2)
+    with pytest.raises(ShapeError, match=r"add_: the result must be of the tensor's own shape \(2,\), got \(3, 2\)"):
+        x.add_(minidl.ones(3, 2))
+
+
+def test_the_result_must_not_be_of_a_higher_category() -> None:
+    with pytest.raises(DTypeError, match=r"mul_: the result must be castable to the tensor's int64, got float32"):
+        minidl.tensor([1, 2]).mul_(0.5)
+
+
+def test_a_wider_operand_does_not_change_the_dtype_but_has_its_gradient() -> None:
+    x, w = minidl.ones(2, requires_grad=True), _leaf(3.0, 4.0)
+    y = x * 1
+    y.mul_(w)
+    assert y.dtype == minidl.float32
+    y.sum().backward()
+    assert (x.grad.dtype, w.grad.dtype) == (minidl.float32, minidl.float64)
+    assert (x.grad.tolist(), w.grad.tolist()) == ([3.0, 4.0], [1.0, 1.0])
+
+
+def test_a_view_made_before_its_base_has_a_history_follows_it() -> None:
+    w = _leaf(2.0, 3.0)
+    buffer = minidl.zeros(2, 2, dtype=minidl.float64)
+    row, column = buffer[0], buffer[:, 0]
+    row.copy_(w * w)
+    assert buffer.requires_grad
+    assert column.requires_grad
+    (column * 5).sum().backward()
+    assert w.grad.tolist() == [20.0, 0.0]
+
+
+def test_hooks_see_the_gradient_of_the_value_before_the_change_as_in_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for new in (minidl.tensor, torch.tensor):
+        seen: list[list[float]] = []
+        y = new([1.0, 2.0], requires_grad=True) * 1
+        y.register_hook(lambda g, seen=seen: seen.append(g.tolist()))
+        y.mul_(3)
+        y.register_hook(lambda g, seen=seen: seen.append(g.tolist()))
+        y.sum().backward()
+        found.append(seen)
+    assert found[0] == found[1] == [[1.0, 1.0], [3.0, 3.0]]
+
+
+def test_a_retained_gradient_is_that_of_the_value_after_the_change_as_in_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for new in (minidl.tensor, torch.tensor):
+        y = new([1.0, 2.0], requires_grad=True) * 1
+        y.retain_grad()
+        y.mul_(3)
+        y[0] *= 5
+        (y * 7).sum().backward()
+        found.append(y.grad.tolist())
+    assert found[0] == found[1]

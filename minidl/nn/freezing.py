@@ -98,25 +98,19 @@ def _matches(
         for path, owner in modules.items()
         for name, parameter in owner._own_parameters().items()
     }
-    whole: dict[str, Module] = {}
-    single: dict[str, tuple[Module, Any]] = {}
+    roots: set[str] = set()
     for pattern in patterns or ("*",):
         if not isinstance(pattern, str):
             raise DTypeError(must(op, "every pattern", "a str", type(pattern).__name__))
-        roots = [path for path in modules if fnmatchcase(path, pattern)]
-        names = [name for name in parameters if fnmatchcase(name, pattern)]
-        if not roots and not names:
-            expected = "the name of a parameter or module, or match one"
-            raise ArgumentError(
-                must(op, "pattern", expected, f"{pattern!r}{near(pattern, [*parameters, *modules])}")
-            )
-        whole |= {path: part for path, part in modules.items() if any(_below(path, root) for root in roots)}
-        single |= {
-            name: parameters[name]
-            for name in parameters
-            if name in names or any(_below(name, r) for r in roots)
-        }
-    return list(whole.values()), list(single.values())
+        matched = {name for name in (*modules, *parameters) if fnmatchcase(name, pattern)}
+        if not matched:
+            got = f"{pattern!r}{near(pattern, [*parameters, *modules])}"
+            raise ArgumentError(must(op, "pattern", "the name of a parameter or module, or match one", got))
+        roots |= matched
+    return (
+        [part for path, part in modules.items() if any(_below(path, root) for root in roots)],
+        [found for name, found in parameters.items() if any(_below(name, root) for root in roots)],
+    )
 
 
 def _below(name: str, root: str) -> bool:

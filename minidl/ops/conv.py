@@ -40,13 +40,13 @@ _conv2d = Op(
     lambda g, _y, x, _w, _b, *geometry: _weight_grad(x, g, _w.shape, *geometry),
     lambda g, _y, _x, _w, _b, *_geometry: _sum(g, (0, 2, 3), False),
 )
-_input_grad = Op(
+_input_grad: Op = Op(
     "conv2d_input_grad",
     kernels.input_grad,
     lambda v, _y, _g, w, _shape, *geometry: _conv2d(v, w, None, *geometry),
     lambda v, _y, g, _w, _shape, *geometry: _weight_grad(v, g, _w.shape, *geometry),
 )
-_weight_grad = Op(
+_weight_grad: Op = Op(
     "conv2d_weight_grad",
     kernels.weight_grad,
     lambda v, _y, _x, g, _shape, *geometry: _input_grad(g, v, _x.shape, *geometry),
@@ -151,9 +151,9 @@ def conv2d(
     """
     groups = as_int("conv2d", "groups", groups)
     _check_operands("conv2d", input, weight, bias, groups, "kH, kW")
-    stride, dilation = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
+    step, apart = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
     x = input if input.ndim == 4 else _reshape(input, (1, *input.shape))
-    y = _convolve("conv2d", x, weight, bias, stride, padding, dilation, groups)
+    y = _convolve("conv2d", x, weight, bias, step, padding, apart, groups)
     return y if input.ndim == 4 else _reshape(y, y.shape[1:])
 
 
@@ -169,12 +169,12 @@ def conv1d(
     """Slide filters (F, C/groups, K) over sequences (N, C, T) or (C, T): :func:`conv2d` on images of one row."""
     groups = as_int("conv1d", "groups", groups)
     _check_operands("conv1d", input, weight, bias, groups, "k")
-    stride, dilation = (1, _single("stride", stride, 1)), (1, _single("dilation", dilation, 1))
+    step, apart = (1, _single("stride", stride, 1)), (1, _single("dilation", dilation, 1))
     around = padding if isinstance(padding, str) else (0, _single("padding", padding, 0))
     *lead, channels, length = input.shape
     x = _reshape(input, (*(lead or [1]), channels, 1, length))
     w = _reshape(weight, (*weight.shape[:2], 1, weight.shape[2]))
-    y = _convolve("conv1d", x, w, bias, stride, around, dilation, groups)  # (N, F, 1, OT)
+    y = _convolve("conv1d", x, w, bias, step, around, apart, groups)  # (N, F, 1, OT)
     return _reshape(y, (*lead, y.shape[1], y.shape[3]))
 
 

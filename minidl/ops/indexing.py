@@ -10,12 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl import tape
-from minidl.dtypes import can_cast
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, cast, check_broadcast, check_tensor, is_array
 from minidl.ops.arguments import dim as as_dim
@@ -89,17 +88,16 @@ def plain(x: Any) -> Any:
     return getattr(x, "array", x)
 
 
-def _check_indices(op: str, shape: Shape, indices: Indices) -> NoReturn:
-    """Raise for what NumPy has refused: an index out of range, or arrays that do not broadcast."""
-    d = 0
-    for index in indices:
-        i = plain(index)
-        if i.dtype.kind == "i" and i.size:
-            _check_int(op, int(i.min()), d, shape)
-            _check_int(op, int(i.max()), d, shape)
-        d += indexed_dims([i])
-    shapes = " and ".join([str(index.shape) for index in indices])
-    raise DimensionError(must(op, "index", "of arrays that broadcast against each other", shapes))
+def converted(op: str, value: Any, dtype: np.dtype) -> Any:
+    """``value``, a tensor or a number to be written among others of ``dtype``, in that dtype."""
+    if is_array(value):
+        return cast(value, dtype)
+    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+        raise DTypeError(must(op, "value", "a Tensor or a number", type(value).__name__))
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        limits = f"in [{np.iinfo(dtype).min}, {np.iinfo(dtype).max}] for {dtype}"
+        raise ArgumentError(must(op, "value", limits, value))
+    return np.asarray(value, dtype)
 
 
 def _check_int(op: str, index: int, d: int, shape: Shape) -> None:
@@ -111,13 +109,20 @@ def _check_int(op: str, index: int, d: int, shape: Shape) -> None:
 
 
 def indices_shape(op: str, shape: Shape, indices: Indices) -> Shape:
-    """The shape that the index arrays have together, on a tensor of ``shape``."""
-    arrays = [plain(i) for i in indices]
-    shapes = [(np.count_nonzero(i),) if i.dtype.kind == "b" else i.shape for i in arrays]
+    """The shape that the index arrays have together, on a tensor of ``shape``; checks that they are in range."""
+    shapes: list[Shape] = []
+    d = 0
+    for i in map(plain, indices):
+        if i.dtype.kind == "i" and i.size:
+            _check_int(op, int(i.min()), d, shape)
+            _check_int(op, int(i.max()), d, shape)
+        shapes.append((int(np.count_nonzero(i)),) if i.dtype.kind == "b" else i.shape)
+        d += indexed_dims([i])
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        _check_indices(op, shape, indices)
+        got = " and ".join(map(str, shapes))
+        raise DimensionError(must(op, "index", "of arrays that broadcast against each other", got)) from None
 
 
 # --- What an index says -----------------------------------------------------------------------------------------
@@ -230,19 +235,15 @@ def getitem(input: Tensor, index: Any) -> Tensor:
     view, arrays, place = locate("getitem", input, index)
     if not arrays:
         return view
-    y = _taken("getitem", view, arrays)
+    try:
+        y = _take(view, *arrays)
+    except IndexError:  # the indices are looked at only where NumPy has refused them
+        indices_shape("getitem", view.shape, arrays)
+        raise
     if place == 0:
         return y
     new = y.ndim - (view.ndim - indexed_dims(arrays))  # the first dimensions are the arrays'
     return _permute(y, (*range(new, new + place), *range(new), *range(new + place, y.ndim)))
-
-
-def _taken(op: str, view: Any, arrays: list[Any]) -> Any:
-    """``view[arrays]``; the indices are looked at only where NumPy has refused them."""
-    try:
-        return _take(view, *arrays)
-    except IndexError:
-        _check_indices(op, view.shape, arrays)
 
 
 # --- Gathering --------------------------------------------------------------------------------------------------
@@ -358,16 +359,11 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """``input`` with ``value``, a number or a tensor of no dimensions, where ``mask`` is true; with broadcasting."""
     check_tensor("masked_fill", "input", input)
     _check_mask("masked_fill", mask)
-    if is_array(value):
-        if value.ndim:
-            raise ShapeError(must("masked_fill", "value", "of no dimensions", f"shape {value.shape}"))
-        if not can_cast(value.dtype, input.dtype):
-            raise DTypeError(must("masked_fill", "value", f"castable to input's {input.dtype}", value.dtype))
-        value = cast(value, input.dtype)
-    elif input.dtype.kind != "f" and isinstance(value, float):
-        value = int(value)
+    value = converted("masked_fill", value, input.dtype)
+    if value.ndim:
+        raise ShapeError(must("masked_fill", "value", "of no dimensions", f"shape {value.shape}"))
     check_broadcast("masked_fill", input.shape, mask.shape)
-    return cast(where(mask, value, input), input.dtype)
+    return where(mask, value, input)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

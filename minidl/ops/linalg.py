@@ -21,9 +21,9 @@ from minidl.tape import Op
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
-_mT = Op("mT", lambda x: x.swapaxes(-1, -2), lambda g, _y, _x: _mT(g), view=True)
+_mT: Op = Op("mT", lambda x: x.swapaxes(-1, -2), lambda g, _y, _x: _mT(g), view=True)
 _dot = Op("dot", np.dot, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
-_matmul = Op(
+_matmul: Op = Op(
     "matmul",
     np.matmul,
     lambda g, _y, _a, b: _matmul(g, _mT(b)),
@@ -72,7 +72,9 @@ def _check_fit(op: str, argument: str, a: Any, b: Any) -> None:
 
 def _product(a: Any, b: Any) -> Any:
     """The product of two (stacks of) matrices that fit."""
-    if a.ndim > 2 and b.ndim == 2:  # one product of tall matrices, in place of one for each matrix of the stack
+    if (
+        a.ndim > 2 and b.ndim == 2
+    ):  # one product of tall matrices, in place of one for each matrix of the stack
         rows = _reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
         return _reshape(_matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
     try:

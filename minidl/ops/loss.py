@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
+from minidl.errors import DimensionError, DTypeError, ShapeError, must
 from minidl.grad_mode import is_grad_enabled
 from minidl.kernels import bce_with_logits
 from minidl.ops import reduce
@@ -70,9 +70,7 @@ def _numbers(op: str, input: Any, target: Any, reduction: str) -> tuple[Any, Any
     check_tensor(op, "target", target)
     if input.shape != target.shape:
         warnings.warn(
-            f"{op}: target has shape {target.shape} and input {input.shape}; they are broadcast, which is likely not "
-            "what you want. Give them the same shape.",
-            UserWarning,
+            f"{op}: target has shape {target.shape} and input {input.shape}: they are broadcast, likely by mistake",
             stacklevel=3,
         )
     shape = check_broadcast(op, input.shape, target.shape)
@@ -97,22 +95,18 @@ def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor
 
 # --- Classes ------------------------------------------------------------------------------------------------------
 
-# x (N, C, ...) and t (N, 1, ...), classes: the number of each sample's class, and numbers put at the classes. Linear,
-# and each other's derivative.
+# x (N, C, ...) and t (N, 1, ...): the numbers at each sample's class t, and numbers put there. Linear, and each
+# other's derivative.
+_pick = Op("pick", lambda x, t: np.take_along_axis(x, t, 1), lambda g, _y, _x, t: _place(g, t, _x.shape))
 
 
-def _place_forward(v: np.ndarray, t: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _placed(v: np.ndarray, t: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     y = np.zeros(shape, v.dtype)
     np.put_along_axis(y, t, v, axis=1)
     return y
 
 
-_pick = Op(
-    "pick_class",
-    lambda x, t: np.take_along_axis(x, t, axis=1),
-    lambda g, _y, _x, t: _place(g, t, _x.shape),
-)
-_place = Op("place_at_class", _place_forward, lambda g, _y, _v, t, _shape: _pick(g, t))
+_place: Op = Op("place", _placed, lambda g, _y, _v, t, _shape: _pick(g, t))
 
 
 def _class_weights(
@@ -171,10 +165,7 @@ def _cross_entropy_forward(
     return loss, t, c, z
 
 
-def _cross_entropy_vjp(
-    g: Any, _y: Any, x: Any, _target: Any, _weight: Any, _ignore: Any, _reduction: Any, _want: Any, t: Any, c: Any,
-    gradient: Any,
-) -> Any:  # fmt: skip
+def _cross_entropy_vjp(g, _y, x, _target, _weight, _ignore, _reduction, _want, t, c, gradient):
     if gradient is None:
         gradient = c * _softmax(x, (1,)) - _place(c, t, x.shape)
     return g * gradient
@@ -209,27 +200,26 @@ def _check_classes(op: str, input: Any, target: Any, weight: Any, reduction: str
     check_tensor(op, "target", target)
     if input.ndim == 0:
         raise ShapeError(must(op, "input", "(N, C), (C,) or (N, C, d1, ...)", input.shape))
-    classes = input.shape[:2][-1:]
     if weight is not None:
         _check_floats(op, "weight", weight)
-        if weight.shape != classes:
-            raise ShapeError(must(op, "weight", f"{classes}, one for each class", weight.shape))
+        if weight.shape != input.shape[:2][-1:]:
+            raise ShapeError(must(op, "weight", f"{input.shape[:2][-1:]}, one for each class", weight.shape))
 
 
-def _check_class_indices(op: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any]:
-    """``input`` as (N, C, ...) and ``target`` as (N, ...), when they fit."""
+def _with_classes(op: str, input: Any, target: Any, weight: Any) -> tuple[Any, Any, tuple[int, ...]]:
+    """``input`` as (N, C, ...), ``target`` as (N, ...), and the shape of the losses."""
     if target.dtype not in (np.int64, np.uint8):
         expected = "classes (int64 or uint8)"
         expected += " or probabilities (floats of input's shape)" if op == "cross_entropy" else ""
         raise DTypeError(must(op, "target", expected, f"{target.dtype} of shape {target.shape}"))
-    fitting = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
-    if target.shape != fitting and not (input.ndim == 1 and target.shape == (1,)):
-        raise ShapeError(must(op, "target", f"{fitting} to match input {input.shape}", target.shape))
+    losses = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
+    if target.shape != losses and not (input.ndim == 1 and target.shape == (1,)):
+        raise ShapeError(must(op, "target", f"{losses} to match input {input.shape}", target.shape))
     if weight is not None and weight.dtype != input.dtype:
         raise DTypeError(must(op, "weight", f"of input's dtype {input.dtype}", weight.dtype))
     if input.ndim > 1:
-        return input, target
-    return _reshape(input, (1, *input.shape)), _reshape(target, (1,))
+        return input, target, losses
+    return _reshape(input, (1, *input.shape)), _reshape(target, (1,)), losses
 
 
 def nll_loss(
@@ -245,9 +235,9 @@ def nll_loss(
     Arguments as for :func:`cross_entropy`, which is this after :func:`log_softmax`.
     """
     _check_classes("nll_loss", input, target, weight, reduction)
-    x, t = _check_class_indices("nll_loss", input, target, weight)
-    losses = _nll(x, t, weight, ignore_index, reduction)
-    return losses if reduction != "none" else _reshape(losses, target.shape)
+    x, t, shape = _with_classes("nll_loss", input, target, weight)
+    y = _nll(x, t, weight, ignore_index, reduction)
+    return _reshape(y, shape) if reduction == "none" else y
 
 
 def cross_entropy(
@@ -278,22 +268,22 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         reject("cross_entropy", "label_smoothing", "from 0 to 1", label_smoothing)
     if target.shape == input.shape:
-        return _cross_entropy_of_probabilities(
-            input, target, weight, ignore_index, reduction, label_smoothing
-        )
-    x, t = _check_class_indices("cross_entropy", input, target, weight)
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    x, t, shape = _with_classes("cross_entropy", input, target, weight)
     if label_smoothing > 0:
         q, nothing = _smoothed.with_extras(x, t, weight, ignore_index, reduction, float(label_smoothing))
-        losses = _sum(-q * _log_softmax(x, (1,)), (1,), False)
-        return reduce.sum(losses) + nothing if reduction != "none" else _reshape(losses, target.shape)
-    if reduction == "none":
-        return _reshape(_nll(_log_softmax(x, (1,)), t, weight, ignore_index, "none"), target.shape)
-    return _cross_entropy(x, t, weight, ignore_index, reduction, _wants_gradient(x))
+        y = _sum(-q * _log_softmax(x, (1,)), (1,) if reduction == "none" else None, False) + nothing
+    elif reduction == "none":
+        y = _nll(_log_softmax(x, (1,)), t, weight, ignore_index, reduction)
+    else:
+        y = _cross_entropy(x, t, weight, ignore_index, reduction, _wants_gradient(x))
+    return _reshape(y, shape) if reduction == "none" else y
 
 
-def _cross_entropy_of_probabilities(
+def _soft_cross_entropy(
     input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float
 ) -> Any:
+    """:func:`cross_entropy` with probabilities."""
     if target.dtype.kind != "f":
         raise DTypeError(must("cross_entropy", "target", "of floats, for it has input's shape", target.dtype))
     if ignore_index >= 0:
@@ -311,14 +301,10 @@ def _cross_entropy_of_probabilities(
 
 
 def _bce_forward(x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """``-t*log(x) - (1-t)*log(1-x)``; logarithms below -100 count as -100, so that a certain error stays finite."""
+    """``-t*log(x) - (1-t)*log(1-x)``, logarithms at least -100. A complaint shows the least and the largest value."""
     for name, a in (("input", x), ("target", t)):
         if a.size and not (np.min(a) >= 0 and np.max(a) <= 1):
-            raise ArgumentError(
-                must(
-                    "binary_cross_entropy", name, "between 0 and 1", f"values from {np.min(a)} to {np.max(a)}"
-                )
-            )
+            reject("binary_cross_entropy", name, "between 0 and 1", (float(np.min(a)), float(np.max(a))))
     return -(t * np.maximum(np.log(x), -100.0) + (1.0 - t) * np.maximum(np.log1p(-x), -100.0))
 
 
@@ -326,9 +312,7 @@ _bce = Op(
     "binary_cross_entropy",
     _bce_forward,
     lambda g, _y, x, t: g * ((x - t) / _clamp(x * (1.0 - x), 1e-12, math.inf)),
-    lambda g, _y, x, _t: (
-        g * (_clamp(np.log(1.0 - x), -100.0, math.inf) - _clamp(np.log(x), -100.0, math.inf))
-    ),
+    lambda g, _y, x, _t: g * (np.log(1.0 - x) - np.log(x)),
 )
 
 
@@ -357,9 +341,7 @@ def _check_binary(op: str, input: Any, target: Any, reduction: str, **factors: A
         if factor is not None:
             _check_floats(op, name, factor)
             if check_broadcast(op, factor.shape, input.shape) != input.shape:
-                raise ShapeError(
-                    must(op, name, f"broadcastable to input's shape {input.shape}", factor.shape)
-                )
+                raise ShapeError(must(op, name, f"broadcastable to {input.shape}", factor.shape))
 
 
 def binary_cross_entropy(
@@ -367,8 +349,7 @@ def binary_cross_entropy(
 ) -> Tensor:
     """``-weight * (target * log(input) + (1 - target) * log(1 - input))``, from probabilities.
 
-    A logarithm below -100 counts as -100. From logits, :func:`binary_cross_entropy_with_logits` is faster and more
-    accurate.
+    A logarithm below -100 counts as -100. From logits, :func:`binary_cross_entropy_with_logits` is faster.
 
     Args:
         input: probabilities, of any shape.
@@ -395,7 +376,7 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """``binary_cross_entropy(sigmoid(input), target)``, in a form in which nothing overflows or cancels.
+    """``binary_cross_entropy(sigmoid(input), target)``, in a form in which nothing overflows.
 
         weight * (max(x, 0) - x * target + log(1 + e^-|x|))
 

@@ -29,10 +29,10 @@ _max_pool2d = Op(
     max_kernels.forward,
     lambda g, _y, _x, _kernel, _stride, _padding, _dilation, _ceil, indices: _scatter(g, indices, _x.shape),
 )
-_scatter = Op(
+_scatter: Op = Op(
     "max_pool2d_scatter", max_kernels.input_grad, lambda v, _y, _g, indices, _shape: _gather(v, indices)
 )
-_gather = Op(
+_gather: Op = Op(
     "max_pool2d_gather", max_kernels.gather, lambda g, _y, _v, indices: _scatter(g, indices, _v.shape)
 )
 
@@ -40,7 +40,7 @@ _gather = Op(
 _avg_pool2d = Op(
     "avg_pool2d", avg_kernels.forward, lambda g, _y, _x, *geometry: _spread(g, _x.shape, *geometry)
 )
-_spread = Op(
+_spread: Op = Op(
     "avg_pool2d_spread",
     avg_kernels.input_grad,
     lambda v, _y, _g, _shape, *geometry: _avg_pool2d(v, *geometry),

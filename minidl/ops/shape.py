@@ -240,17 +240,23 @@ def _expanded(op: str, input: Any, sizes: tuple[int, ...]) -> Any:
     return tape.broadcast_to(input, new)
 
 
+def _repeat_vjp(g: Any, _y: Any, _x: Any, counts: tuple[int, ...]) -> Any:
+    old = (1,) * (len(counts) - _x.ndim) + _x.shape
+    apart = itertools.chain(*zip(counts, old, strict=True))  # (counts[0], old[0], counts[1], old[1], ...)
+    once = itertools.chain(*[(1, n) for n in old])
+    return _reshape(tape.sum_to(_reshape(g, tuple(apart)), tuple(once)), _x.shape)
+
+
+_repeat = Op("repeat", np.tile, _repeat_vjp)
+
+
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor copied ``repeats[i]`` times along dimension ``i`` (NumPy's ``tile``), new dimensions in front."""
     counts = as_shape("repeat", repeats, "repeats")
     check_tensor("repeat", "input", input)
-    lead = len(counts) - input.ndim
-    if lead < 0 or min(counts, default=0) < 0:
+    if len(counts) < input.ndim or min(counts, default=0) < 0:
         raise ShapeError(must("repeat", "repeats", f"at least {input.ndim} counts, none negative", counts))
-    old = (1,) * lead + input.shape
-    apart = _reshape(input, tuple(itertools.chain(*[(1, n) for n in old])))  # (1, n0, 1, n1, ...)
-    copies = tape.broadcast_to(apart, tuple(itertools.chain(*zip(counts, old, strict=True))))
-    return _reshape(copies, tuple([k * n for k, n in zip(counts, old, strict=True)]))
+    return _repeat(input, counts)
 
 
 def tile(input: Tensor, *dims: Any) -> Tensor:

@@ -52,7 +52,7 @@ def plot_history(
     """
     curves = {name: values for name, values in history.items() if len(values)}
     if not curves:
-        raise ArgumentError(must("plot_history", "history", "with at least one value", "none"))
+        raise ArgumentError(must("plot_history", "history", "of at least one value", "none"))
     figure = _figure(6, 4)
     from matplotlib.ticker import MaxNLocator
 

@@ -70,6 +70,11 @@ def test_what_patterns_match(patterns, expected):
     assert all(p.requires_grad for p in module.parameters())
 
 
+def test_a_modules_name_is_no_prefix_of_another():
+    module = nn.Sequential(*[nn.Linear(1, 1, bias=False) for _ in range(11)])
+    assert frozen(module.freeze("1")) == ["1.weight"]
+
+
 def test_calls_can_be_chained():
     module = net().freeze().unfreeze("1", "0.3.bias")
     assert [name for name, p in module.named_parameters() if p.requires_grad] == [

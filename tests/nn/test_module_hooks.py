@@ -183,9 +183,10 @@ def test_what_a_backward_hook_saw_is_not_written_to_later():
     module.register_full_backward_hook(lambda m, gi, go: seen.append(gi[0]))
     x = leaf(1.0, 2.0)
     z = x * 1.0
-    (module(z) * 3.0 + z).sum().backward()
+    before = z * 2.0  # its gradient comes to z after that of the hooked call
+    (module(z) * 3.0 + before).sum().backward()
     assert seen[0].tolist() == [3.0, 3.0]
-    assert x.grad.tolist() == [4.0, 4.0]
+    assert x.grad.tolist() == [5.0, 5.0]
 
 
 def test_a_module_with_a_backward_hook_may_work_in_place():

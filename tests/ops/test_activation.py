@@ -12,7 +12,7 @@ from minidl.errors import ArgumentError, DimensionError, DTypeError
 from minidl.ops.activation import log_softmax, logsigmoid, softmax
 from minidl.ops.dropout import dropout
 from minidl.random import default_generator, manual_seed
-from minidl.tensor import Tensor, from_numpy
+from minidl.tensor import from_numpy
 
 F = torch.nn.functional
 SOFTMAXES = [(softmax, torch.softmax), (log_softmax, torch.log_softmax)]
@@ -57,7 +57,9 @@ def test_dtype_converts_the_input_first(ours: Any, theirs: Any) -> None:
 
 @pytest.mark.parametrize(("ours", "theirs"), SOFTMAXES)
 def test_a_dimension_out_of_range(ours: Any, theirs: Any) -> None:
-    both_raise(DimensionError, "softmax: dim must be in [-2, 1] for 2 dimensions, got 2", lambda: ours(from_numpy(EXTREME), 2), lambda: theirs(torch.tensor(EXTREME), 2))  # fmt: skip
+    message = "softmax: dim must be in [-2, 1] for 2 dimensions, got 2"
+    calls = (lambda: ours(from_numpy(EXTREME), 2)), (lambda: theirs(torch.tensor(EXTREME), 2))
+    both_raise(DimensionError, message, *calls)
 
 
 def test_logsigmoid() -> None:
@@ -114,11 +116,15 @@ def test_dropout_in_place() -> None:
     assert set(x.array) == {0.0, 2.0}
 
 
-def test_dropout_errors() -> None:
-    ones = np.ones(3)
-    for p in (1.5, -0.1):
-        message = f"dropout: p must be a probability, from 0 to 1, got {p}"
-        both_raise(ArgumentError, message, lambda p=p: dropout(from_numpy(ones), p), lambda p=p: F.dropout(torch.tensor(ones), p))  # fmt: skip
-    integers = np.arange(3)
-    both_raise(DTypeError, "dropout: input must be of floats, got int64", lambda: dropout(from_numpy(integers)), lambda: F.dropout(torch.tensor(integers)))  # fmt: skip
-    assert isinstance(dropout(from_numpy(integers), training=False), Tensor)
+@pytest.mark.parametrize("p", [1.5, -0.1, float("nan")])
+def test_dropout_takes_a_probability(p: float) -> None:
+    message = f"dropout: p must be a probability, from 0 to 1, got {p}"
+    calls = (lambda: dropout(from_numpy(np.ones(3)), p)), (lambda: F.dropout(torch.ones(3), p))
+    both_raise(ArgumentError, message, *calls)
+
+
+def test_dropout_takes_floats() -> None:
+    x = np.arange(3)
+    calls = (lambda: dropout(from_numpy(x))), (lambda: F.dropout(torch.tensor(x)))
+    both_raise(DTypeError, "dropout: input must be of floats, got int64", *calls)
+    assert dropout(from_numpy(x), training=False).dtype == np.int64

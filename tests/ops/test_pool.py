@@ -85,12 +85,15 @@ def test_the_result_is_channels_last_in_memory(pool: Any) -> None:
 
 
 ERRORS: list[tuple[tuple[int, ...], dict[str, Any], Any, str]] = [
-    ((3, 4), {"kernel_size": 2}, ShapeError, "input must be (N, C, H, W) or (C, H, W), and not empty but for N, got (3, 4)"),
+    ((3, 4), {"kernel_size": 2}, ShapeError,
+     "input must be (N, C, H, W) or (C, H, W), and not empty but for N, got (3, 4)"),
     ((2, 0, 4, 4), {"kernel_size": 2}, ShapeError, "input must be (N, C, H, W)"),
-    ((2, 3, 4, 4), {"kernel_size": 5}, ArgumentError, "kernel_size must be not larger than the padded input (4, 4), got (5, 5)"),
+    ((2, 3, 4, 4), {"kernel_size": 5}, ArgumentError,
+     "kernel_size must be not larger than the padded input (4, 4), got (5, 5)"),
     ((2, 3, 4, 4), {"kernel_size": 0}, ArgumentError, "kernel_size must be at least 1, got 0"),
     ((2, 3, 4, 4), {"kernel_size": 2, "stride": 0}, ArgumentError, "stride must be at least 1, got 0"),
-    ((2, 3, 4, 4), {"kernel_size": 2, "padding": 2}, ArgumentError, "padding must be at most half of the kernel (2, 2), got (2, 2)"),
+    ((2, 3, 4, 4), {"kernel_size": 2, "padding": 2}, ArgumentError,
+     "padding must be at most half of the kernel (2, 2), got (2, 2)"),
     ((2, 3, 4, 4), {"kernel_size": 2, "padding": -1}, ArgumentError, "padding must be at least 0, got -1"),
     ((2, 3, 4, 4), {"kernel_size": (2, 2, 2)}, ArgumentError, "kernel_size must be one int or two"),
 ]  # fmt: skip

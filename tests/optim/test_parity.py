@@ -34,7 +34,7 @@ SGD = [
     if not options["nesterov"] or (options["momentum"] and not options["dampening"])
 ]
 ADAM = product(
-    betas=[(0.9, 0.999), (0.3, 0.6), (0.0, 0.0)],
+    betas=[(0.9, 0.999), (0.3, 0.6), (0.0, 0.9)],
     eps=[1e-8, 0.1],
     weight_decay=[0, 0.1],
     amsgrad=[False, True],

@@ -1,0 +1,399 @@
+"""Reading and assigning by index, and gathering, against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parity import both_raise, channels_last, check_parity, normal, strided, torch
+
+from minidl.assign import setitem
+from minidl.autograd import grad
+from minidl.errors import ArgumentError, DimensionError, DTypeError, GradError, ShapeError
+from minidl.grad_mode import no_grad
+from minidl.ops.indexing import getitem
+from minidl.tensor import Tensor, from_numpy
+
+I5 = np.array([0, 1, 1, 0, 1])
+GRID = np.array([[0, -1], [1, 0]])
+MASK2 = np.array([True, False])
+MASK23 = np.array([[True, False, True], [False, False, True]])
+ALL = slice(None)
+
+BASIC: list[Any] = [
+    0,
+    -1,
+    np.int64(1),
+    np.array(1),
+    (1, 2),
+    (0, -1, 2),
+    ALL,
+    slice(1, None),
+    slice(5, None),
+    slice(1, 0),
+    slice(None, None, 2),
+    slice(-2, None, 3),
+    slice(np.int64(0), np.array(1)),
+    (ALL, 1),
+    (ALL, slice(0, 2), slice(None, None, 2)),
+    (..., 0),
+    (0, ..., 1),
+    (ALL, ..., slice(1, 3)),
+    (),
+    (...,),
+    (None, 0),
+    (ALL, None, 1, None),
+    (..., None),
+]
+ADVANCED: list[Any] = [
+    I5,
+    -I5,
+    I5.astype(np.int32),
+    [0, 1],
+    [1, 1, 1],
+    [],
+    np.zeros((0, 3), np.int64),
+    GRID,
+    (GRID, GRID),
+    (I5, [0], ALL),
+    (ALL, I5),
+    (ALL, GRID),
+    (ALL, ALL, I5),
+    (..., I5),
+    (ALL, I5, I5),
+    (I5, ALL, I5),
+    (0, ALL, I5),
+    (ALL, 0, I5),
+    (I5, 0),
+    ([0], 0, [1]),
+    (0, I5, I5),
+    (I5, None, I5),
+    (None, I5),
+    (ALL, [0, 1], [1, 2], None),
+    (np.array(0), ALL, I5),
+    MASK2,
+    [True, False],
+    MASK23,
+    (MASK2, ALL, [0]),
+    (ALL, np.array([True, False, True])),
+    (..., np.array([True, False, True, True])),
+    (MASK23, 1),
+    (MASK23, [0, 1, 2]),
+    (ALL, np.zeros(3, bool)),
+    (1, np.ones((3, 4), bool)),
+    True,
+    False,
+    (True, 0),
+    (ALL, True, [0]),
+    np.array(True),
+    (slice(0, 1), slice(None, None, 2), I5),
+]
+
+
+def ours_index(index: Any, convert: Any) -> Any:
+    """The index with its arrays as tensors."""
+    if isinstance(index, tuple):
+        return tuple(ours_index(i, convert) for i in index)
+    return convert(index) if isinstance(index, np.ndarray) else index
+
+
+def names(index: Any) -> str:
+    return str(index).replace("\n", "")
+
+
+@pytest.mark.parametrize("index", BASIC + ADVANCED, ids=names)
+def test_getitem(index: Any) -> None:
+    mine, theirs = ours_index(index, from_numpy), ours_index(index, torch.tensor)
+    x = normal(2, 3, 4)
+    for layout in (x, strided(x)):
+        check_parity(lambda x: getitem(x, mine), lambda x: x[theirs], layout)
+
+
+@pytest.mark.parametrize("index", BASIC, ids=names)
+def test_a_basic_index_gives_a_view(index: Any) -> None:
+    x = Tensor(normal(2, 3, 4))
+    y = getitem(x, index)
+    assert y._memory is x._memory
+    assert np.shares_memory(y.array, x.array) or not y.array.size
+
+
+@pytest.mark.parametrize("index", ADVANCED, ids=names)
+def test_index_arrays_give_a_copy(index: Any) -> None:
+    x = Tensor(normal(2, 3, 4))
+    assert not np.may_share_memory(getitem(x, index).array, x.array)
+
+
+def test_numbers_can_be_indexed_with_nothing() -> None:
+    for index in ((), ..., None, True, np.array(False)):
+        mine, theirs = ours_index(index, from_numpy), ours_index(index, torch.tensor)
+        check_parity(lambda x, i=mine: getitem(x, i), lambda x, i=theirs: x[i], normal())
+
+
+def test_the_gradient_of_a_large_gather_with_repeats() -> None:
+    """Embedding rows: each row's gradient is the sum of its uses."""
+    index = np.random.default_rng(0).integers(0, 10, (4, 20))
+    check_parity(lambda x: getitem(x, from_numpy(index)), lambda x: x[torch.tensor(index)], normal(10, 8))
+    check_parity(
+        lambda x: getitem(x, (ALL, from_numpy(index))), lambda x: x[:, torch.tensor(index)], normal(3, 10)
+    )
+
+
+def test_an_index_changed_after_its_use_is_noticed() -> None:
+    x, index = Tensor(normal(3), requires_grad=True), from_numpy(np.array([0, 1]))
+    y = getitem(x, index)
+    setitem(index, 0, 2)
+    with pytest.raises(GradError, match="changed in place by setitem"):
+        y.sum().backward()
+
+
+@given(st.data())
+def test_any_index_is_numpys_where_the_two_agree(data: st.DataObject) -> None:
+    """Slices, None, and at most one index array, for which PyTorch's rule and NumPy's are the same."""
+    shape = tuple(data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
+    items: list[Any] = []
+    for n in shape[: data.draw(st.integers(0, len(shape)))]:
+        kind = data.draw(st.sampled_from(["int", "slice", "none", "array"]))
+        if kind == "int" and not any(isinstance(i, np.ndarray) for i in items):
+            items.append(data.draw(st.integers(-n, n - 1)))
+        elif kind == "array" and all(isinstance(i, slice) for i in items):
+            items.append(np.array(data.draw(st.lists(st.integers(-n, n - 1), max_size=3)), np.int64))
+        else:
+            items += [None] * (kind == "none")
+            bound = st.none() | st.integers(-n - 1, n + 1)
+            items.append(slice(data.draw(bound), data.draw(bound), data.draw(st.none() | st.integers(1, 3))))
+    x = normal(*shape)
+    index = tuple(items)
+    y = getitem(from_numpy(x), index)
+    np.testing.assert_array_equal(y.array, x[index])
+    check_parity(
+        lambda x: getitem(x, index),
+        lambda x: x[ours_index(index, torch.tensor)],
+        x,
+        second=False,
+        float32=False,
+    )
+
+
+def test_a_mask_on_images_keeps_channels_last() -> None:
+    x = Tensor(channels_last(normal(2, 3, 4, 5)), requires_grad=True)
+    y = getitem(x, MASK2)
+    assert y.array.strides[1] == y.array.itemsize
+    (g,) = grad(y, [x], Tensor(y.array))
+    np.testing.assert_array_equal(g.array, x.array * MASK2[:, None, None, None])
+
+
+# --- Assignment -------------------------------------------------------------------------------------------------
+
+
+def has_repeats(index: Any) -> bool:
+    """Whether it names a place twice: which value then stays is not defined in PyTorch."""
+    y = getitem(from_numpy(np.arange(24).reshape(2, 3, 4)), index).array
+    return len(np.unique(y)) < y.size
+
+
+@pytest.mark.parametrize("index", [i for i in BASIC + ADVANCED if not has_repeats(i)], ids=names)
+def test_setitem(index: Any) -> None:
+    """A number, a tensor of the selected shape, and one that is broadcast."""
+    mine, theirs = ours_index(index, from_numpy), ours_index(index, torch.tensor)
+    x = normal(2, 3, 4)
+    shape = torch.tensor(x)[theirs].shape
+
+    def assigned(x: Any, index: Any, value: Any) -> Any:
+        base = x * 1.0
+        if isinstance(base, Tensor):
+            setitem(base, index, value)
+        else:
+            base[index] = value
+        return base * base
+
+    check_parity(lambda x: assigned(x, mine, 2.5), lambda x: assigned(x, theirs, 2.5), x)
+    value = normal(*shape, seed=1)
+    check_parity(lambda x, v: assigned(x, mine, v * v), lambda x, v: assigned(x, theirs, v * v), x, value)
+    if value.ndim:
+        row = normal(1, 1, 1, *shape[-1:], seed=2)
+        check_parity(lambda x, v: assigned(x, mine, v), lambda x, v: assigned(x, theirs, v), x, row)
+
+
+def test_setitem_on_a_constant_records_the_values_history() -> None:
+    def ours(v: Any) -> Any:
+        x = Tensor(np.zeros((2, 3), v.dtype))
+        setitem(x, 0, v)
+        setitem(x, (1, [0, 2]), getitem(v, [1, 1]))
+        return x * x
+
+    def theirs(v: Any) -> Any:
+        x = torch.zeros(2, 3, dtype=v.dtype)
+        x[0] = v
+        x[1, [0, 2]] = v[[1, 1]]
+        return x * x
+
+    check_parity(ours, theirs, normal(3))
+
+
+def test_setitem_through_a_view_changes_the_history_of_the_base_and_of_other_views() -> None:
+    def ours(x: Any) -> Any:
+        base = x * 1.0
+        view, other = getitem(base, 0), getitem(base, (ALL, 1))
+        setitem(view, slice(0, 2), getitem(base, (1, slice(0, 2))) * 3.0)
+        setitem(other, np.array([True, False]), 5.0)
+        return base * base + view.sum() * other.sum()
+
+    def theirs(x: Any) -> Any:
+        base = x * 1.0
+        view, other = base[0], base[:, 1]
+        view[0:2] = base[1, 0:2] * 3.0
+        other[torch.tensor([True, False])] = 5.0
+        return base * base + view.sum() * other.sum()
+
+    check_parity(ours, theirs, normal(2, 3))
+
+
+def test_overlapping_assignment_reads_before_it_writes() -> None:
+    x = from_numpy(np.arange(5.0))
+    setitem(x, slice(1, None), getitem(x, slice(None, -1)))
+    assert x.tolist() == [0, 0, 1, 2, 3]
+
+
+def test_a_value_that_backward_needs_is_protected() -> None:
+    x = Tensor(normal(3), requires_grad=True)
+    y = x * 1.0
+    z = (y * y).sum()
+    for index in (0, [0]):
+        setitem(y, index, 0.0)
+        with pytest.raises(GradError, match="setitem"):
+            z.backward(retain_graph=True)
+
+
+def test_a_leaf_can_be_assigned_to_within_no_grad_only() -> None:
+    w = Tensor(normal(3), requires_grad=True)
+    for index in (0, [0], w.detach() > 0):
+        with pytest.raises(GradError, match=r"setitem: a (view of a )?leaf that requires a gradient"):
+            setitem(w, index, 1.0)
+    with no_grad():
+        setitem(w, 0, 1.0)
+        setitem(w, [1], 2.0)
+    assert w.tolist()[:2] == [1.0, 2.0]
+    assert w.is_leaf
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float32"])
+@pytest.mark.parametrize("value", [1.7, 1, True])
+@pytest.mark.parametrize("index", [0, [0]])
+def test_values_take_the_tensors_dtype(dtype: str, value: Any, index: Any) -> None:
+    x, expected = from_numpy(np.zeros(2, dtype)), torch.zeros(2, dtype=getattr(torch, dtype))
+    setitem(x, index, value)
+    expected[index] = value
+    assert x.dtype == dtype
+    np.testing.assert_array_equal(x.array, expected.numpy())
+    setitem(x, 1, Tensor(np.array(value)))
+    np.testing.assert_array_equal(x.array[1], x.array[0])
+
+
+def test_memory_that_cannot_be_written() -> None:
+    x = Tensor(normal(3)).expand(2, 3)
+    with pytest.raises(GradError, match="setitem: the tensor cannot be written"):
+        setitem(x, ALL, 0.0)
+
+
+# --- Errors -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "message"),
+    [
+        (2, DimensionError, "index must be in [-2, 1] at dimension 0 of shape (2, 3, 4), got 2"),
+        ((0, -4), DimensionError, "index must be in [-3, 2] at dimension 1 of shape (2, 3, 4), got -4"),
+        ((0, 0, 0, 0), DimensionError, "index must be of at most 3 entries, and one Ellipsis"),
+        ((..., 0, 0, 0, 0), DimensionError, "index must be of at most 3 entries"),
+        ([0, 2], DimensionError, "index must be in [-2, 1] at dimension 0 of shape (2, 3, 4), got 2"),
+        ((0, [0, -4]), DimensionError, "index must be in [-3, 2] at dimension 0 of shape (3, 4), got -4"),
+        (
+            ([0, 1], [0, 1, 2]),
+            DimensionError,
+            "index must be of arrays that broadcast against each other, got (2,) and (3,)",
+        ),
+        (
+            1.5,
+            DimensionError,
+            "index must be made of ints, slices, None, Ellipsis, and tensors of signed integers or bools, got float",
+        ),
+        (np.array(1.0), DimensionError, "got a tensor of float64"),
+        (np.array([1.0]), DimensionError, "got a tensor of float64"),
+        ({0}, DimensionError, "got set"),
+        (np.ones(3, bool), DimensionError, "mask must be of shape (2,) from dimension 0 on, got (3,)"),
+        ((ALL, MASK23), DimensionError, "mask must be of shape (3, 4) from dimension 1 on, got (2, 3)"),
+        (slice(None, None, -1), ArgumentError, "a slice's step must be positive, got -1"),
+        (slice(None, None, 0), ArgumentError, "a slice's step must be positive, got 0"),
+        (slice(1.0, 2), DTypeError, "a slice's bound must be an int, got 1.0"),
+    ],
+    ids=names,
+)
+def test_wrong_indices(index: Any, kind: type[Exception], message: str) -> None:
+    mine, theirs = ours_index(index, from_numpy), ours_index(index, torch.tensor)
+    x = torch.zeros(2, 3, 4)
+    both_raise(kind, message, lambda: getitem(Tensor(normal(2, 3, 4)), mine), lambda: x[theirs])
+    both_raise(
+        kind,
+        message,
+        lambda: setitem(Tensor(normal(2, 3, 4)), mine, 1.0),
+        lambda: x.__setitem__(theirs, 1.0),
+    )
+
+
+def test_bytes_are_neither_indices_nor_masks() -> None:
+    """PyTorch takes uint8 for a mask (deprecated), NumPy for indices: an error rather than the other meaning."""
+    with pytest.raises(DimensionError, match="got a tensor of uint8"):
+        getitem(Tensor(normal(2)), from_numpy(np.array([0, 1], np.uint8)))
+
+
+def test_a_number_has_no_elements() -> None:
+    both_raise(
+        DimensionError,
+        "getitem: index must be",
+        lambda: getitem(Tensor(normal()), 0),
+        lambda: torch.tensor(1.0)[0],
+    )
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "kind", "message"),
+    [
+        (
+            0,
+            np.ones(5),
+            ShapeError,
+            "setitem: value must be broadcastable to the selected shape (3, 4), got (5,)",
+        ),
+        (0, np.ones((2, 3, 4)), ShapeError, "selected shape (3, 4), got (2, 3, 4)"),
+        (MASK23, np.ones((2, 4)), ShapeError, "selected shape (3, 4), got (2, 4)"),
+        ((ALL, [0, 1]), np.ones((3, 4)), ShapeError, "selected shape (2, 2, 4), got (3, 4)"),
+        (0, "a", DTypeError, "setitem: value must be a Tensor or a number, got str"),
+        (0, [1, 2], DTypeError, "setitem: value must be a Tensor or a number, got list"),
+        ([0], None, DTypeError, "setitem: value must be a Tensor or a number, got NoneType"),
+    ],
+    ids=names,
+)
+def test_wrong_values(index: Any, value: Any, kind: type[Exception], message: str) -> None:
+    def convert(wrap: Any) -> tuple[Any, Any]:
+        return ours_index(index, wrap), ours_index(value, wrap)
+
+    x = torch.zeros(2, 3, 4, dtype=torch.float64)
+    both_raise(
+        kind,
+        message,
+        lambda: setitem(Tensor(normal(2, 3, 4)), *convert(from_numpy)),
+        lambda: x.__setitem__(*convert(torch.tensor)),
+    )
+
+
+@pytest.mark.parametrize("value", [256, 300.5, float("nan")])
+def test_numbers_outside_an_integer_dtype_are_not_wrapped(value: float) -> None:
+    both_raise(
+        ArgumentError,
+        f"setitem: value must be in [0, 255] for uint8, got {value}",
+        lambda: setitem(from_numpy(np.zeros(2, np.uint8)), 0, value),
+        lambda: torch.zeros(2, dtype=torch.uint8).__setitem__(0, value),
+    )
