@@ -8,7 +8,7 @@ from minidl import inplace, tape
 from minidl.errors import ShapeError, must
 from minidl.grad_mode import state
 from minidl.ops import indexing
-from minidl.ops.indexing import plain
+from minidl.ops.indexing import Shape, plain
 from minidl.ops.shape import _permute, _reshape
 
 if TYPE_CHECKING:
@@ -34,32 +34,32 @@ def setitem(tensor: Tensor, index: Any, value: Any) -> None:
     """
     view, arrays, place = indexing.locate("setitem", tensor, index)
     inplace.check_writable(view, "setitem")
-    value = _as_selected(indexing.converted("setitem", value, tensor.dtype), view.shape, arrays, place)
-    node = getattr(value, "node", None)
-    if not arrays:
-        inplace.write(view, plain(value), node, "setitem")
-    elif state.recording and (node or view.node):
-        changed = indexing.index_put(view, value, *arrays)
-        inplace.write(view, changed.array, changed.node, "setitem")
-    else:
-        view.array[tuple(map(plain, arrays))] = plain(value)
+    value = indexing.converted("setitem", value, tensor.dtype)
+    new = indexing.indices_shape("setitem", view.shape, arrays) if arrays else ()
+    if value.ndim:
+        value = _as_selected(value, view.shape, indexing.indexed_dims(arrays), new, place)
+    base = view if view._view is None else view._view.base
+    if not state.recording or (base._node is None and getattr(value, "node", None) is None):
+        view.array[tuple(map(plain, arrays)) or ...] = plain(value)
         view._memory.write("setitem")
+        return
+    if arrays:
+        value = indexing.index_put(view, value, *arrays)
+    value = tape.broadcast_to(value, view.shape)
+    inplace.write(view, plain(value), getattr(value, "node", None), "setitem")
 
 
-def _as_selected(value: Any, view: tuple[int, ...], arrays: list[Any], place: int) -> Any:
-    """``value`` broadcast to what is selected, with the dimensions of the index arrays moved to the front."""
-    new = indexing.indices_shape("setitem", view, arrays)
-    rest = view[indexing.indexed_dims(arrays) :]
+def _as_selected(value: Any, view: Shape, indexed: int, new: Shape, place: int) -> Any:
+    """``value`` broadcast to what is selected of a view, with the dimensions ``new`` of the index arrays in front."""
+    rest = view[indexed:]
     selected = (*rest[:place], *new, *rest[place:])
     shape = value.shape
     while len(shape) > len(selected) and shape[0] == 1:
         shape = shape[1:]
-    if len(shape) > len(selected) or any(
-        n not in (1, m) for n, m in zip(shape[::-1], selected[::-1], strict=False)
-    ):
-        raise ShapeError(
-            must("setitem", "value", f"broadcastable to the selected shape {selected}", value.shape)
-        )
-    value = tape.broadcast_to(value if shape == value.shape else _reshape(value, shape), selected)
+    aligned = zip(shape[::-1], selected[::-1], strict=False)
+    if len(shape) > len(selected) or any(n not in (1, m) for n, m in aligned):
+        expected = f"broadcastable to the selected shape {selected}"
+        raise ShapeError(must("setitem", "value", expected, value.shape))
+    value = tape.broadcast_to(_reshape(value, shape), selected)
     n = len(new)
     return _permute(value, (*range(place, place + n), *range(place), *range(place + n, len(selected))))

@@ -25,10 +25,10 @@ uint8 = np.dtype("uint8")
 bool_ = np.dtype("bool")
 
 ALL = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
-_BY_NAME = {d.name: d for d in ALL} | {
+_BY_NAME: dict[str, np.dtype] = {d.name: d for d in ALL} | {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
 }  # fmt: skip
-_BY_PYTHON_TYPE = {float: float32, int: int64, bool: bool_}
+_BY_PYTHON_TYPE: dict[Any, np.dtype] = {float: float32, int: int64, bool: bool_}
 
 _default = float32
 

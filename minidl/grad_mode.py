@@ -69,10 +69,11 @@ class _Switch(contextlib.ContextDecorator):
     """A context, and a decorator with or without brackets, within which ``recording`` has one value."""
 
     recording: bool
+    _before: list[bool]  # a stack, so that one object can be entered within itself
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         self = super().__new__(cls)
-        self._before: list[bool] = []  # a stack, so that one object can be entered within itself
+        self._before = []
         return self if function is None else self(function)
 
     def __enter__(self) -> _Switch:

@@ -36,7 +36,7 @@ class View:
         inherited = source._view
         self.base: Tensor = source if inherited is None else inherited.base
         self.chain: Chain = (*(() if inherited is None else inherited.chain), (op, rest, output))
-        self.recorded = state.recording and (inherited is None or inherited.recorded)
+        self.recorded: bool = state.recording and (inherited is None or inherited.recorded)
         self.seen = source._memory.written
 
 
@@ -56,7 +56,7 @@ def _put_forward(base: np.ndarray, value: Any, chain: Chain) -> np.ndarray:
 
 
 # The base with ``value`` in place of the region.
-_put = Op(
+_put: Op = Op(
     "write_to_view",
     _put_forward,
     lambda g, _y, _base, _value, chain: _put(g, 0.0, chain),
@@ -70,8 +70,16 @@ def history(tensor: Tensor) -> Node | None:
     if view is not None and view.seen < tensor._memory.written and view.recorded and not is_leaf(node):
         view.seen = tensor._memory.written
         with enable_grad():
-            tensor._node = _region(view.base, view.chain)._node
+            _set_history(tensor, _region(view.base, view.chain)._node)
     return tensor._node
+
+
+def _set_history(tensor: Tensor, node: Node | None) -> None:
+    """Replace the Node of ``tensor``. A gradient that it retains is from now on that of the new value."""
+    old = tensor._node
+    if old is not None and node is not None and old.op is not None and old.retains_grad:
+        old.retains_grad, node.retains_grad = False, True
+    tensor._node = node
 
 
 def is_leaf(node: Node | None) -> bool:
@@ -119,10 +127,10 @@ def write(tensor: Tensor, value: np.ndarray, node: Node | None, name: str) -> No
     if not state.recording:
         return
     if view is None:
-        tensor._node = node
+        _set_history(tensor, node)
     elif before is not None or node is not None:
         args = (view.base.array, value, view.chain)
-        view.base._node = record(_put, args, args, (before, node, None), view.base.array)
+        _set_history(view.base, record(_put, args, args, (before, node, None), view.base.array))
 
 
 def _keep_old_value(node: Node, tensor: Tensor) -> None:

@@ -23,6 +23,9 @@ from minidl.tape import Op
 UFUNCS: dict[Any, Op] = {
     op.forward: op for op in vars(elementwise).values() if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
 }
+UFUNCS[np.sign] = elementwise._sign
+
+_reshape, _broadcast_to = shape.reshape, shape.broadcast_to  # "shape" is a parameter's name below
 
 # function -> the same in terms of minidl's operations, with NumPy's parameter names.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -32,21 +35,20 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.min: lambda a, axis=None, keepdims=False: reduce.amin(a, () if axis is None else axis, keepdims),
     np.var: lambda a, axis=None, ddof=0, keepdims=False: reduce.var(a, axis, correction=ddof, keepdim=keepdims),
     np.std: lambda a, axis=None, ddof=0, keepdims=False: reduce.std(a, axis, correction=ddof, keepdim=keepdims),
-    np.reshape: lambda a, shape: reshape(a, shape),
-    np.ravel: lambda a: reshape(a, -1),
+    np.reshape: lambda a, shape: _reshape(a, shape),
+    np.ravel: lambda a: _reshape(a, -1),
     np.transpose: lambda a, axes=None: shape.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes),
     np.swapaxes: lambda a, axis1, axis2: shape.transpose(a, axis1, axis2),
     np.moveaxis: lambda a, source, destination: shape.movedim(a, source, destination),
     np.expand_dims: lambda a, axis: shape.unsqueeze(a, axis),
     np.squeeze: lambda a, axis=None: shape.squeeze(a) if axis is None else shape.squeeze(a, axis),
-    np.broadcast_to: lambda array, shape: broadcast_to(array, shape),
+    np.broadcast_to: lambda array, shape: _broadcast_to(array, shape),
     np.concatenate: lambda arrays, axis=0: joining.cat(_tensors(arrays), axis),
     np.stack: lambda arrays, axis=0: joining.stack(_tensors(arrays), axis),
     np.where: lambda condition, x, y: elementwise.where(condition, x, y),
     np.clip: lambda a, a_min=None, a_max=None: elementwise.clamp(a, a_min, a_max),
     np.copy: lambda a: shape.clone(a),
 }
-reshape, broadcast_to = shape.reshape, shape.broadcast_to  # under names that the parameters above do not hide
 
 # Their results have no gradient in any case.
 CONSTANT = {

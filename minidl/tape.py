@@ -154,12 +154,12 @@ class Node(Spec):
     there is no reference cycle, and a graph goes when its last tensor does.
     """
 
-    op: Op | None = None
+    op: Any = None  # an Op; None for a leaf
     plan: Plan
-    edges: tuple[Node | None, ...] = ()  # the Nodes of the arguments; None for constants
+    edges: Sequence[Any] = ()  # the Nodes of the arguments; None for constants
     y: Any = None  # the result, if a vjp reads it
-    saved: list[Any] | None = None  # (*args, *extras), with a Spec in place of each array that no vjp reads
-    watched: Sequence[tuple[int, Memory]] = ()  # position (0 is y) and Memory of each kept tensor
+    saved: Any = None  # a list of (*args, *extras), with a Spec in place of each array that no vjp reads
+    watched: tuple[tuple[int, Memory], ...] = ()  # position (0 is y) and Memory of each kept tensor
     hooks: dict[int, Callable[[Any], Any]] | None = None
     grad: Any = None  # the gradient that has arrived, as a Tensor
     retains_grad = False
@@ -235,7 +235,8 @@ def record(op: Op, args: Sequence[Any], arrays: Sequence[Any], edges: Sequence[A
         needs += needs + (edge is not None)
     plan = op.plans.get(needs) or op.plan(needs, 1 + len(arrays) + len(extras))
     node = Node(y[0] if op.multi else y)
-    saved, watched = list(edges), ()  # the Node of an argument is its Spec too
+    saved = list(edges)  # the Node of an argument is its Spec too
+    watched: tuple[tuple[int, Memory], ...] = ()
     for i, keep in enumerate(plan.keeps):
         if keep:
             saved[i] = arrays[i]
@@ -267,10 +268,10 @@ def sum_to_array(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.sum(x, axis=tuple(axes), keepdims=True).reshape(shape)
 
 
-broadcast_to = Op(
+broadcast_to: Op = Op(
     "broadcast_to", np.broadcast_to, lambda g, _y, _x, _shape: sum_to(g, _x.shape), view=True
 )  # fmt: skip
-sum_to = Op("sum_to", sum_to_array, lambda g, _y, _x, _shape: broadcast_to(g, _x.shape))
+sum_to: Op = Op("sum_to", sum_to_array, lambda g, _y, _x, _shape: broadcast_to(g, _x.shape))
 
 
 class _Arrivals:
@@ -309,7 +310,7 @@ class _Arrivals:
             heapq.heappush(self.heap, -call.number)
         self.waiting[call.number][1][output.output] = g
 
-    def take(self) -> tuple[Node, Any, Any]:
+    def take(self) -> list[Any]:
         """The latest Node, its gradient, and what that was made from."""
         return self.waiting.pop(-heapq.heappop(self.heap))
 

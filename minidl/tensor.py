@@ -399,7 +399,7 @@ def run_backward(
         if tensor.node is None:
             raise GradError(must(op, "every input", "a tensor that requires a gradient", "one that does not"))
     retain = create_graph if retain_graph is None else retain_graph
-    nodes = None if inputs is None else [tensor.node for tensor in inputs]
+    nodes = None if inputs is None else [tensor.node for tensor in inputs if tensor.node is not None]
     with enable_grad():
         backward(roots, nodes, wrap=_make if create_graph else None, retain_graph=retain, deliver=deliver)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import minidl
 from minidl.errors import DTypeError, GradError, ShapeError
+from minidl.testing import gradcheck, gradgradcheck
 
 # --- Random programs ------------------------------------------------------------------------------------------
 #
@@ -288,7 +289,6 @@ IN_PLACE = {
     "div_": lambda x: x.div_(3),
     "div_ rounded": lambda x: x.div_(3, rounding_mode="floor"),
     "pow_": lambda x: x.pow_(3),
-    "floor_divide_": lambda x: x.floor_divide_(0.3),
     "remainder_": lambda x: x.remainder_(0.3),
     "neg_": lambda x: x.neg_(),
     "abs_": lambda x: x.abs_(),
@@ -365,7 +365,7 @@ def test_logic_in_place() -> None:
     )
 
 
-@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 1.0)])
+@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 5.0)])
 def test_a_leaf_that_requires_a_gradient_is_changed_only_within_no_grad(write: Callable[..., Any]) -> None:
     x = minidl.ones(2, 2, requires_grad=True)
     with pytest.raises(GradError, match=r"a (view of a )?leaf that requires a gradient cannot be changed in place"):
@@ -444,22 +444,22 @@ def test_second_derivatives_through_in_place_operations() -> None:
     def function(x: minidl.Tensor, w: minidl.Tensor) -> minidl.Tensor:
         y = x * 1
         y[0].mul_(w)
-        y.t().reshape(-1)[1:3].exp_()
+        y.t()[1].exp_()
         y *= y.clone()
         y[:, 1] = w * w
         return y.tanh()
 
     x = minidl.rand(2, 2, dtype=minidl.float64, requires_grad=True)
     w = minidl.rand(2, dtype=minidl.float64, requires_grad=True)
-    minidl.testing.gradcheck(function, (x, w))
-    minidl.testing.gradgradcheck(function, (x, w))
+    gradcheck(function, (x, w))
+    gradgradcheck(function, (x, w))
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_a_view_of_a_base_in_any_memory_order(order: str) -> None:
     """The base is in Fortran's order, its gradient in C's: what the view selects is the same in both."""
-    x = minidl.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-    base = minidl.from_numpy(np.asarray(np.zeros((2, 3)), order=order)) + x
+    x = minidl.from_numpy(np.asarray(np.arange(6.0).reshape(2, 3), order=order)).requires_grad_()
+    base = x * 1
     flat = (base.t() if order == "F" else base).reshape(-1)
     assert np.shares_memory(flat.array, base.array)
     flat[1:3].mul_(10)

@@ -12,7 +12,7 @@ from minidl import dtypes
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
 from minidl.tape import Op
 
-_cast = Op("to", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, _dtype: _cast(g, _x.dtype))
+_cast: Op = Op("to", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, _dtype: _cast(g, _x.dtype))
 _cast_to_discrete = Op("to", lambda x, dtype: x.astype(dtype))
 
 
@@ -61,6 +61,17 @@ def _number(x: Any, dtype: np.dtype) -> Any:
     if dtype.kind == "f":
         return float(x)
     return dtype.type(x) if isinstance(x, bool) or dtype.kind == "b" else int(x)
+
+
+def wrapped(op: str, x: int, dtype: np.dtype) -> np.number:
+    """A Python int as ``dtype`` counts: past the largest it begins again at the smallest, as in PyTorch.
+
+    Raises:
+        ArgumentError: it is beyond 64 bits.
+    """
+    if not -(2**63) <= x < 2**63:
+        raise ArgumentError(must(op, "a Python int", "of at most 64 bits", x))
+    return dtype.type(np.int64(x).astype(dtype))
 
 
 def floating(op: str, x: Any, argument: str = "input") -> Any:

@@ -19,10 +19,14 @@ Binary = Callable[["Tensor", Any], "Tensor"]
 Unary = Callable[["Tensor"], "Tensor"]
 
 
-def _binary(name: str, function: np.ufunc, formula: str) -> Binary:
+def _binary(name: str, function: np.ufunc, formula: str, numbers: bool = True) -> Binary:
+    """A comparison; ``other`` may be a number only if ``numbers`` is true."""
     op = Op(name, function)
 
     def compare(input: Tensor, other: Tensor | float) -> Tensor:
+        check_tensor(name, "input", input)
+        if not numbers:
+            check_tensor(name, "other", other)
         return broadcasting(op, input, other)
 
     compare.__name__ = compare.__qualname__ = name
@@ -36,9 +40,9 @@ lt = _binary("lt", np.less, "input < other")
 le = _binary("le", np.less_equal, "input <= other")
 gt = _binary("gt", np.greater, "input > other")
 ge = _binary("ge", np.greater_equal, "input >= other")
-logical_and = _binary("logical_and", np.logical_and, "input and other")
-logical_or = _binary("logical_or", np.logical_or, "input or other")
-logical_xor = _binary("logical_xor", np.logical_xor, "bool(input) != bool(other)")
+logical_and = _binary("logical_and", np.logical_and, "input and other", numbers=False)
+logical_or = _binary("logical_or", np.logical_or, "input or other", numbers=False)
+logical_xor = _binary("logical_xor", np.logical_xor, "bool(input) != bool(other)", numbers=False)
 
 
 def _unary(name: str, function: np.ufunc, meaning: str) -> Unary:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 def to(
-    input: Tensor, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, non_blocking: bool = False
+    input: Tensor,
+    *args: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: Any = False,  # noqa: ARG001 - PyTorch's argument, without meaning here
+    copy: Any = False,
 ) -> Tensor:
     """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: converted, or itself if nothing changes.
 
@@ -24,7 +29,7 @@ def to(
         if is_array(arg):
             dtype = arg.dtype
         elif arg is True or arg is False:
-            non_blocking = arg
+            continue  # non_blocking
         elif str(arg).split(":")[0] in ("cpu", "cuda", "mps", "meta"):
             device = arg
         else:

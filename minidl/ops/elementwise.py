@@ -24,6 +24,7 @@ from minidl.ops.arguments import (
     promote,
     promote_pair,
     reject,
+    wrapped,
 )
 from minidl.tape import Op
 
@@ -48,6 +49,8 @@ def broadcasting(op: Op, a: Any, b: Any) -> Any:
     except ValueError:
         check_broadcast(op.name, getattr(a, "shape", ()), getattr(b, "shape", ()))
         raise
+    except OverflowError:  # a Python int that the dtype does not hold
+        return op(*(x if is_array(x) else wrapped(op.name, x, dtypes.result_type(a, b)) for x in (a, b)))
 
 
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
@@ -62,7 +65,8 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input - alpha * other``. Bools cannot be subtracted."""
-    for x in (input, other):
+    operands: tuple[Any, Any] = (input, other)
+    for x in operands:
         if isinstance(x, bool) or (is_array(x) and x.dtype.kind == "b"):
             raise DTypeError(must("sub", "every operand", "of numbers, not bools (use ^ or logical_not)", "bool"))
     return broadcasting(_sub, input, other if alpha == 1 else other * alpha)
@@ -92,7 +96,14 @@ def neg(input: Tensor) -> Tensor:
     return _neg(numeric("neg", input))
 
 
-# --- Division with rounding: constant between its jumps, so without gradient ------------------------------------
+# --- Division with rounding: constant between its jumps ---------------------------------------------------------
+
+_zeros_like: Op = Op("zeros_like", np.zeros_like, lambda g, _y, _x: _zeros_like(g))
+
+
+def _flat(g: Any, _y: Any, *_args: Any) -> Any:
+    """The gradient of a step function: 0, also, as in PyTorch, at its jumps."""
+    return _zeros_like(g)
 
 
 def _trunc_divide_forward(a: Any, b: Any) -> Any:
@@ -100,12 +111,18 @@ def _trunc_divide_forward(a: Any, b: Any) -> Any:
     return quotient.astype(np.result_type(a, b))
 
 
-_floor_divide = Op("floor_divide", np.floor_divide)
-_trunc_divide = Op("div", _trunc_divide_forward)
+_floor_divide = Op("floor_divide", np.floor_divide, _flat, _flat)
+_trunc_divide = Op("div", _trunc_divide_forward, _flat, _flat)
 _remainder = Op(
     "remainder", np.remainder, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _floor_divide(a, b)
 )
 _fmod = Op("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _trunc_divide(a, b))
+
+
+def _no_bools(op: str, a: Any, b: Any) -> None:
+    """At least one operand is a number, or holds some."""
+    if all(isinstance(x, bool) or getattr(x, "dtype", None) == dtypes.bool_ for x in (a, b)):
+        raise DTypeError(must(op, "an operand", "of numbers, not bools", "only bools"))
 
 
 def _no_zero_division(op: str, a: Any, b: Any) -> None:
@@ -117,18 +134,21 @@ def _no_zero_division(op: str, a: Any, b: Any) -> None:
 
 def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
     """The largest integer not above ``input / other``, in their common dtype."""
+    _no_bools("floor_divide", input, other)
     _no_zero_division("floor_divide", input, other)
     return broadcasting(_floor_divide, input, other)
 
 
 def remainder(input: Tensor, other: Tensor | Number) -> Tensor:
     """``input - other * floor(input / other)``: Python's ``%``, with the sign of ``other``."""
+    _no_bools("remainder", input, other)
     _no_zero_division("remainder", input, other)
     return broadcasting(_remainder, input, other)
 
 
 def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
     """``input - other * trunc(input / other)``: C's ``fmod``, with the sign of ``input``."""
+    _no_bools("fmod", input, other)
     _no_zero_division("fmod", input, other)
     return broadcasting(_fmod, input, other)
 
@@ -161,6 +181,7 @@ _tanh = Op("tanh", np.tanh, lambda g, y, _x: g * (1.0 - y * y))
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
     """``input ** exponent``. An integer tensor takes no negative integer exponent."""
+    _no_bools("pow", input, exponent)
     a, b = promote_pair("pow", input, exponent)
     if b.__class__ is not float and all(not is_array(x) or x.dtype.kind != "f" for x in (a, b)):
         if not is_array(b) and b < 0:
@@ -176,7 +197,7 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 def square(input: Tensor) -> Tensor:
     """``input ** 2``."""
     check_tensor("square", "input", input)
-    return _square(input) if input.dtype.kind == "f" else mul(input, input)
+    return _square(input) if input.dtype.kind == "f" else pow(input, 2)
 
 
 def sqrt(input: Tensor) -> Tensor:
@@ -210,9 +231,9 @@ def _mask_forward(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 # ``x`` where ``keep`` holds, else 0, also for an x of inf or nan, which ``x * keep`` would make nan: so sqrt(relu(x)) has
 # the gradient 0 at 0. Masking the bits is as fast as a product, and ten times faster than np.where on a random mask.
-_mask = Op("mask", _mask_forward, lambda g, _y, _x, keep: _mask(g, keep), None)
+_mask: Op = Op("mask", _mask_forward, lambda g, _y, _x, keep: _mask(g, keep), None)
 
-_sign = Op("sign", np.sign)
+_sign = Op("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat)
 _abs = Op("abs", np.abs, lambda g, _y, x: g * _sign(x))
 
 
@@ -222,7 +243,7 @@ def abs(input: Tensor) -> Tensor:
 
 
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1; nan stays nan. The gradient is 0 everywhere, so none is recorded."""
+    """-1, 0 or 1; 0 for nan. The gradient is 0 everywhere."""
     check_tensor("sign", "input", input)
     return input if input.dtype.kind == "b" else _sign(input)
 
@@ -235,7 +256,7 @@ def _sigmoid_forward(x: np.ndarray) -> np.ndarray:
 
 
 _sigmoid = Op("sigmoid", _sigmoid_forward, lambda g, y, _x: g * (y * (1.0 - y)))
-_relu = Op("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: _mask(g, y > 0))
+_relu = Op("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: _mask(g, (y <= 0) ^ True))
 
 
 def sigmoid(input: Tensor) -> Tensor:
@@ -244,7 +265,7 @@ def sigmoid(input: Tensor) -> Tensor:
 
 
 def relu(input: Tensor) -> Tensor:
-    """``max(x, 0)``; the gradient at 0 is 0 (Nair & Hinton, 2010)."""
+    """``max(x, 0)``; the gradient at 0 is 0, at nan 1 (Nair & Hinton, 2010)."""
     return _relu(numeric("relu", input))
 
 

@@ -208,6 +208,8 @@ def locate(op: str, input: Any, index: Any) -> tuple[Any, list[Any], int]:
     The place is where among the other dimensions those of the index arrays stand in ``input[index]``: where they
     were if the arrays index adjacent dimensions, else in front.
     """
+    if type(index) is int and input.ndim and -input.shape[0] <= index < input.shape[0]:  # the usual case
+        return _getitem(input, (index, Ellipsis)), [], 0
     basic, dims, arrays = _parse(op, input.shape, index)
     if not arrays or any(item != slice(None) for item in basic):
         input = _getitem(input, (*basic, Ellipsis))
@@ -230,8 +232,6 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         DimensionError: an index is out of range, of the wrong kind or shape, or there are too many.
         ArgumentError: a slice's step is not positive.
     """
-    if type(index) is int and input.ndim and -input.shape[0] <= index < input.shape[0]:  # the usual case
-        return _getitem(input, (index, Ellipsis))
     view, arrays, place = locate("getitem", input, index)
     if not arrays:
         return view

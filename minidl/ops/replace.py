@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 # Zeros of a given shape, in the dtype of the first argument.
-_zeros = Op("zeros", lambda g, shape: np.zeros(shape, g.dtype), lambda g, _y, _g, _shape: _zeros(g, _g.shape))
+_zeros: Op = Op("zeros", lambda g, shape: np.zeros(shape, g.dtype), lambda g, _y, _g, _shape: _zeros(g, _g.shape))
 
 # The second argument, in the first one's shape and dtype: the first has no influence, so its gradient is zero.
 _replace = Op(
@@ -35,8 +35,8 @@ def copy(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # n
     return (_replace if src.dtype.kind == "f" else _replace_by_constant)(input, src)
 
 
-def fill(input: Tensor, value: Tensor | float) -> Tensor:
-    """``value`` in every element."""
+def fill(input: Tensor, value: Any) -> Tensor:
+    """``value``, a number or a tensor of no dimensions, in every element."""
     if is_array(value):
         if value.ndim:
             raise ShapeError(must("fill", "value", "a number, or a tensor of no dimensions", value.shape))

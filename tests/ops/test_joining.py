@@ -134,6 +134,18 @@ def test_no_parts() -> None:
     assert ops.split(Tensor(normal(0, 3)), []) == ()
 
 
+@pytest.mark.parametrize(("name", "args"), [("split", (1,)), ("chunk", (2,)), ("unbind", ())])
+def test_a_write_to_a_part_reaches_the_whole_and_its_gradient(name: str, args: tuple[int, ...]) -> None:
+    """PyTorch refuses it. By definition: y = (4a², b²) has the gradient (8a, 2b)."""
+    x = Tensor(normal(2, 3), requires_grad=True)
+    whole = x * 1.0
+    first, second = getattr(ops, name)(whole, *args)
+    first.mul_(2.0)
+    (whole * whole).sum().backward()
+    np.testing.assert_allclose(x.grad.array, x.array * [[8.0], [2.0]])
+    np.testing.assert_allclose(second.array.reshape(3), x.array[1])
+
+
 @given(st.data())
 def test_split_and_cat_undo_each_other(data: st.DataObject) -> None:
     sizes = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=5))
