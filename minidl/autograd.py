@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from minidl.anomaly import detect_anomaly
 from minidl.errors import ArgumentError, GradError, must
 from minidl.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
@@ -82,7 +84,9 @@ def grad(
     run_backward("grad", tensors, gradients, targets, retain_graph, create_graph, deliver)
     results = [found.get(t.node) for t in targets]
     if materialize_grads:
-        return tuple(as_tensor(0 * t.array) if g is None else g for t, g in zip(targets, results, strict=True))
+        return tuple(
+            as_tensor(np.zeros(t.shape, t.dtype)) if g is None else g for t, g in zip(targets, results, strict=True)
+        )
     unused = [i for i, g in enumerate(results) if g is None]
     if unused and not allow_unused:
         raise GradError(

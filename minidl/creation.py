@@ -12,6 +12,12 @@ from minidl.ops import arguments
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor, from_numpy
 
+__all__ = [
+    "tensor", "as_tensor", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like",
+    "full_like", "arange", "linspace", "eye", "rand", "randn", "rand_like", "randn_like", "randint",
+    "randperm",
+]  # fmt: skip
+
 
 def _array(op: str, data: Any, dtype: Any) -> np.ndarray:
     """``data`` as a new array; Python floats get the default dtype, Python ints int64."""

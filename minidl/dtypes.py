@@ -12,6 +12,11 @@ import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, must
 
+__all__ = [
+    "dtype", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "finfo",
+    "get_default_dtype", "set_default_dtype", "promote_types", "result_type",
+]  # fmt: skip
+
 dtype = np.dtype
 
 float16 = np.dtype("float16")
@@ -53,9 +58,9 @@ def as_dtype(op: str, d: Any) -> np.dtype:
     Raises:
         DTypeError: NumPy knows no such type, or minidl does not compute with it.
     """
-    if d in _BY_PYTHON_TYPE:
-        return _default if d is float else _BY_PYTHON_TYPE[d]
     try:
+        if d in _BY_PYTHON_TYPE:
+            return _default if d is float else _BY_PYTHON_TYPE[d]
         found = _BY_NAME.get(d) or np.dtype(d) if isinstance(d, str) else np.dtype(d)
     except TypeError:
         raise DTypeError(must(op, "dtype", "a dtype", repr(d))) from None

@@ -48,21 +48,22 @@ class set_grad_enabled(contextlib.ContextDecorator):
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
-        self._before = [state.recording]
+        self._before = state.recording
         state.recording = self.mode
 
     def _recreate_cm(self) -> set_grad_enabled:
         return type(self)(self.mode)
 
     def __call__(self, function: Function) -> Function:
-        state.recording = self._before.pop()  # used as a decorator: nothing happens until the function is called
+        state.recording = self._before  # used as a decorator: nothing happens until the function is called
         return super().__call__(function)
 
     def __enter__(self) -> set_grad_enabled:
+        state.recording = self.mode
         return self
 
     def __exit__(self, *exc: object) -> None:
-        state.recording = self._before.pop()
+        state.recording = self._before
 
 
 class _Switch(contextlib.ContextDecorator):

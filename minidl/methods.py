@@ -21,11 +21,22 @@ from minidl.ops import (
     replace,
     shape,
 )
+from minidl.ops.arguments import is_operand
 
 
 def _reflected(function: Any) -> Any:
     """``other OP self``, for a left operand that is no Tensor."""
     return lambda self, other: function(other, self)
+
+
+def _among_operands(function: Any) -> Any:
+    """``self OP other``, which leaves an ``other`` that is no operand to Python: ``x == None`` is False."""
+    return lambda self, other: function(self, other) if is_operand(other) else NotImplemented
+
+
+def _where(self: Any, condition: Any, other: Any) -> Any:
+    """:func:`minidl.where` with the condition second."""
+    return elementwise.where(condition, self, other)
 
 
 class Methods:
@@ -53,11 +64,12 @@ class Methods:
     exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
     tanh, sigmoid, relu, sign = elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.sign
     maximum, minimum = elementwise.maximum, elementwise.minimum
+    where = _where
     softmax, log_softmax = activation.softmax, activation.log_softmax
 
     # Comparison and logic
-    eq = __eq__ = comparison.eq  # type: ignore[assignment]
-    ne = __ne__ = comparison.ne  # type: ignore[assignment]
+    eq, ne = comparison.eq, comparison.ne
+    __eq__, __ne__ = _among_operands(comparison.eq), _among_operands(comparison.ne)
     lt = __lt__ = comparison.lt
     le = __le__ = comparison.le
     gt = __gt__ = comparison.gt
@@ -76,12 +88,13 @@ class Methods:
     sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
     max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
     argmax, argmin, logsumexp = reduce.argmax, reduce.argmin, reduce.logsumexp
-    all, any = reduce.all, reduce.any
+    all, any = comparison.all, comparison.any
 
     # Shape
     reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
-    squeeze, unsqueeze, movedim = shape.squeeze, shape.unsqueeze, shape.movedim
-    transpose = swapaxes = shape.transpose
+    squeeze, unsqueeze = shape.squeeze, shape.unsqueeze
+    movedim = moveaxis = shape.movedim
+    transpose = swapaxes = swapdims = shape.transpose
     permute, t = shape.permute, shape.t
     T = property(lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed.")
     mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
@@ -108,20 +121,31 @@ class Methods:
 
     # In place
     add_ = __iadd__ = in_place("add_", elementwise.add)
-    sub_ = __isub__ = in_place("sub_", elementwise.sub)
-    mul_ = __imul__ = in_place("mul_", elementwise.mul)
-    div_ = __itruediv__ = in_place("div_", elementwise.div)
+    sub_ = subtract_ = __isub__ = in_place("sub_", elementwise.sub)
+    mul_ = multiply_ = __imul__ = in_place("mul_", elementwise.mul)
+    div_ = divide_ = true_divide_ = __itruediv__ = in_place("div_", elementwise.div)
     pow_ = __ipow__ = in_place("pow_", elementwise.pow)
     floor_divide_ = __ifloordiv__ = in_place("floor_divide_", elementwise.floor_divide)
     remainder_ = __imod__ = in_place("remainder_", elementwise.remainder)
-    __iand__ = in_place("bitwise_and_", comparison.bitwise_and)
-    __ior__ = in_place("bitwise_or_", comparison.bitwise_or)
-    __ixor__ = in_place("bitwise_xor_", comparison.bitwise_xor)
-    neg_, abs_ = in_place("neg_", elementwise.neg), in_place("abs_", elementwise.abs)
+    fmod_ = in_place("fmod_", elementwise.fmod)
+    bitwise_and_ = __iand__ = in_place("bitwise_and_", comparison.bitwise_and)
+    bitwise_or_ = __ior__ = in_place("bitwise_or_", comparison.bitwise_or)
+    bitwise_xor_ = __ixor__ = in_place("bitwise_xor_", comparison.bitwise_xor)
+    bitwise_not_ = in_place("bitwise_not_", comparison.bitwise_not)
+    logical_and_ = in_place("logical_and_", comparison.logical_and)
+    logical_or_ = in_place("logical_or_", comparison.logical_or)
+    logical_xor_ = in_place("logical_xor_", comparison.logical_xor)
+    logical_not_ = in_place("logical_not_", comparison.logical_not)
+    eq_, ne_ = in_place("eq_", comparison.eq), in_place("ne_", comparison.ne)
+    lt_, le_ = in_place("lt_", comparison.lt), in_place("le_", comparison.le)
+    gt_, ge_ = in_place("gt_", comparison.gt), in_place("ge_", comparison.ge)
+    neg_ = negative_ = in_place("neg_", elementwise.neg)
+    abs_, sign_ = in_place("abs_", elementwise.abs), in_place("sign_", elementwise.sign)
     exp_, log_ = in_place("exp_", elementwise.exp), in_place("log_", elementwise.log)
     sqrt_, square_ = in_place("sqrt_", elementwise.sqrt), in_place("square_", elementwise.square)
     tanh_, sigmoid_ = in_place("tanh_", elementwise.tanh), in_place("sigmoid_", elementwise.sigmoid)
-    relu_, clamp_ = in_place("relu_", elementwise.relu), in_place("clamp_", elementwise.clamp)
+    relu_ = in_place("relu_", elementwise.relu)
+    clamp_ = clip_ = in_place("clamp_", elementwise.clamp)
     masked_fill_ = in_place("masked_fill_", indexing.masked_fill)
     copy_, fill_, zero_ = (
         in_place("copy_", replace.copy),

@@ -14,6 +14,8 @@ import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, must
 
+__all__ = ["Generator", "default_generator", "initial_seed", "manual_seed"]
+
 
 def _check_seed(op: str, seed: int) -> int:
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
@@ -29,7 +31,9 @@ def stream(seed: int, *indices: int) -> np.random.Generator:
     >>> float(stream(0, 3, 7).random()) == float(stream(0, 3, 7).random())
     True
     """
-    key = np.random.SeedSequence([_check_seed("stream", i) for i in (seed, *indices)])
+    # As spawn_key, because [seed, 0] as entropy would be [seed]: SeedSequence fills up with zeros.
+    spawn_key = [_check_seed("stream", i) for i in indices]
+    key = np.random.SeedSequence(_check_seed("stream", seed), spawn_key=spawn_key)
     return np.random.Generator(np.random.Philox(key))
 
 

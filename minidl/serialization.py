@@ -40,7 +40,7 @@ def rebuildable(cls: C) -> C:
     ...     def config(self):
     ...         return {"classes": self.output.out_features}
     """
-    _rebuildable[cls.__qualname__] = cls
+    _rebuildable[_name(cls)] = cls
     return cls
 
 
@@ -87,6 +87,10 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise WeightsError(f"load: {path} cannot be read: {error}") from error
 
 
+def _name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
 def _encode(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> Any:
     """``value``, found in the structure at ``keys``, as JSON; its arrays are added to ``arrays``."""
     if isinstance(value, Tensor):
@@ -125,7 +129,7 @@ def _encode_dict(value: dict[Any, Any], keys: tuple[Any, ...], arrays: dict[str,
 
 def _encode_stateful(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> Any:
     state = _encode(value.state_dict(), keys, arrays)
-    name = type(value).__qualname__
+    name = _name(type(value))
     if _rebuildable.get(name) is not type(value):
         return state
     return {"module": name, "config": _encode(value.config(), (*keys, "config"), arrays), "state": state}

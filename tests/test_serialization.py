@@ -345,10 +345,10 @@ def deep(levels: int) -> str:
         '{"version": 1, "value": {"dict": [], "metadata": {"odd": 1}}}',
         '{"version": 1, "value": {"eval": "1 + 1"}}',
         '{"version": 1, "value": {"module": "Unheard", "config": {"dict": []}, "state": {"dict": []}}}',
-        '{"version": 1, "value": {"module": "MLP", "config": {"dict": []}, "state": {"dict": []}}}',
-        '{"version": 1, "value": {"module": "MLP", "config": [], "state": {"dict": []}}}',
-        '{"version": 1, "value": {"module": "MLP", "config": {"dict": [["sizes", [2, 1]]]}, "state": {"dict": []}}}',
-        '{"version": 1, "value": {"module": "MLP", "config": {"dict": [["sizes", [2, "1"]]]}, "state": 1}}',
+        '{"version": 1, "value": {"module": "minidl.models.autoencoder.MLP", "config": {"dict": []}, "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "minidl.models.autoencoder.MLP", "config": [], "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "minidl.models.autoencoder.MLP", "config": {"dict": [["sizes", [2, 1]]]}, "state": {"dict": []}}}',
+        '{"version": 1, "value": {"module": "minidl.models.autoencoder.MLP", "config": {"dict": [["sizes", [2, "1"]]]}, "state": 1}}',
         deep(100_000),
     ],
     ids=lambda text: text[:80],
@@ -367,10 +367,9 @@ def test_an_unknown_class_says_what_to_do(tmp_path: Path) -> None:
         def config(self) -> dict[str, Any]:
             return {"in_features": 2, "out_features": 1}
 
-    name = Passing.__qualname__
     save(Passing(2, 1), tmp_path / "x")
     assert type(load(tmp_path / "x")) is Passing
-    del serialization._rebuildable[name]
+    del serialization._rebuildable[f"{Passing.__module__}.{Passing.__qualname__}"]
     with pytest.raises(
         WeightsError, match=r"x cannot be read: its module '.*Passing' is of no class that .*rebuildable"
     ):

@@ -11,13 +11,15 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_tensor, dims, floating
+from minidl.ops.arguments import cast, check_tensor, dims, floating, numpy_names
 from minidl.ops.elementwise import _sigmoid
 from minidl.ops.reduce import _sum
 from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
+
+__all__ = ["softmax", "log_softmax"]
 
 Axes = tuple[int, ...]  # one axis, or none for a tensor of no dimensions
 
@@ -65,6 +67,7 @@ def _along(op: Op, input: Any, dim: int, dtype: Any) -> Any:
     return op(x, dims(op.name, (dim,), x.ndim))
 
 
+@numpy_names
 def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(x) / sum of exp(x)`` along ``dim``: positive numbers that sum to 1. Finite for any finite input.
 
@@ -73,6 +76,7 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     return _along(_softmax, input, dim, dtype)
 
 
+@numpy_names
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``x - log(sum of exp(x))`` along ``dim``: the logarithm of :func:`softmax`, right also where that is 0."""
     return _along(_log_softmax, input, dim, dtype)

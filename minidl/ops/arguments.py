@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -23,8 +24,29 @@ def cast(x: Any, dtype: np.dtype) -> Any:
     return _cast(x, dtype) if dtype.kind == "f" else _cast_to_discrete(x, dtype)
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def numpy_names(function: Function) -> Function:
+    """Let a function take NumPy's names ``axis`` and ``keepdims`` for ``dim`` and ``keepdim`` too, as PyTorch's do."""
+
+    @functools.wraps(function)
+    def renaming(*args: Any, **kwargs: Any) -> Any:
+        for numpy_name, name in (("axis", "dim"), ("keepdims", "keepdim")) if kwargs else ():
+            if numpy_name in kwargs and name not in kwargs:
+                kwargs[name] = kwargs.pop(numpy_name)
+        return function(*args, **kwargs)
+
+    return renaming  # type: ignore[return-value]
+
+
 def is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) or hasattr(x, "__minidl_op__")
+
+
+def is_operand(x: Any) -> bool:
+    """Whether arithmetic takes it: a tensor or a number."""
+    return is_array(x) or isinstance(x, (bool, int, float, np.number, np.bool_))
 
 
 def check_tensor(op: str, argument: str, x: Any) -> None:
@@ -39,7 +61,7 @@ def promote(op: str, *operands: Any) -> tuple[Any, ...]:
         DTypeError: an operand is neither a tensor nor a number.
     """
     for x in operands:
-        if not (is_array(x) or isinstance(x, (bool, int, float, np.number, np.bool_))):
+        if not is_operand(x):
             raise DTypeError(must(op, "every operand", "a Tensor or a number", type(x).__name__))
     dtype = dtypes.result_type(*operands)
     return tuple([cast(x, dtype) if is_array(x) else _number(x, dtype) for x in operands])
@@ -104,6 +126,11 @@ def as_int(op: str, argument: str, value: Any) -> int:
     if is_array(value) and value.dtype.kind in "iu" and value.ndim == 0:
         return int(value)
     raise DTypeError(must(op, argument, "an int", repr(value) if isinstance(value, float) else type(value).__name__))
+
+
+def check_bool(op: str, argument: str, value: Any) -> None:
+    if not isinstance(value, (bool, np.bool_)):
+        raise DTypeError(must(op, argument, "a bool", repr(value)))
 
 
 def dim(op: str, value: Any, ndim: int, argument: str = "dim") -> int:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import check_tensor, promote_pair
+from minidl.ops.arguments import cast, check_bool, check_tensor, dims, numpy_names, promote_pair
 from minidl.ops.elementwise import broadcasting
 from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
+
+__all__ = [
+    "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",
+    "isinf", "isfinite", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "all", "any", "isclose",
+    "allclose", "equal",
+]  # fmt: skip
 
 Binary = Callable[["Tensor", Any], "Tensor"]
 Unary = Callable[["Tensor"], "Tensor"]
@@ -91,6 +98,34 @@ def bitwise_not(input: Tensor) -> Tensor:
         raise DTypeError(must("bitwise_not", "input", "of integers or bools", input.dtype))
     return _bitwise_not(input)
 
+
+# --- All or some of many ----------------------------------------------------------------------------------------
+
+_all = Op("all", lambda x, reduced, keepdim: np.logical_and.reduce(x, axis=reduced, keepdims=keepdim))
+_any = Op("any", lambda x, reduced, keepdim: np.logical_or.reduce(x, axis=reduced, keepdims=keepdim))
+
+
+@numpy_names
+def all(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
+    """Whether all elements are true (not zero), along ``dim`` or of all, as bools; True of none."""
+    return _truth(_all, input, dim, keepdim)
+
+
+@numpy_names
+def any(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False) -> Tensor:
+    """Whether some element is true (not zero), along ``dim`` or of all, as bools; False of none."""
+    return _truth(_any, input, dim, keepdim)
+
+
+def _truth(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
+    check_tensor(op.name, "input", input)
+    check_bool(op.name, "keepdim", keepdim)
+    none = isinstance(dim, (tuple, list)) and not dim  # here, unlike in sums, no dimensions are none and not all
+    y = op(input, () if none else dims(op.name, dim, input.ndim), keepdim)
+    return cast(y, input.dtype) if input.dtype == dtypes.uint8 else y  # PyTorch's exception
+
+
+# --- Nearly, and all, the same ----------------------------------------------------------------------------------
 
 _isclose = Op("isclose", lambda a, b, rtol, atol, nan: np.isclose(a, b, rtol, atol, equal_nan=nan))
 

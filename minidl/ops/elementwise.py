@@ -31,6 +31,12 @@ from minidl.tape import Op
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
+__all__ = [
+    "add", "sub", "mul", "div", "neg", "floor_divide", "remainder", "fmod", "pow", "square", "sqrt", "exp",
+    "log", "tanh", "abs", "sign", "sigmoid", "relu", "maximum", "minimum", "clamp", "where",
+    "subtract", "multiply", "divide", "true_divide", "negative", "clip", "absolute",
+]  # fmt: skip
+
 Number = float  # an int is accepted wherever a float is
 
 _add = Op("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
@@ -42,9 +48,9 @@ _neg = Op("neg", np.negative, lambda g, _y, _x: -g)
 
 def broadcasting(op: Op, a: Any, b: Any) -> Any:
     """Call a binary Op on promoted operands; their shapes are looked at only where NumPy has refused them."""
-    if getattr(a, "dtype", None) is not getattr(b, "dtype", 0):
-        a, b = promote_pair(op.name, a, b)
     try:
+        if getattr(a, "dtype", None) is not getattr(b, "dtype", 0):
+            a, b = promote_pair(op.name, a, b)
         return op.__call__(a, b)  # by name, which Python inlines and op(a, b) not: 2% of a small operation
     except ValueError:
         check_broadcast(op.name, getattr(a, "shape", ()), getattr(b, "shape", ()))
@@ -160,7 +166,7 @@ def _pow_base(g: Any, _y: Any, a: Any, b: Any) -> Any:
     """``b * a**(b - 1)``, and 0 where b is 0 (also at a = 0)."""
     if isinstance(b, float):
         return g * (b * a ** (b - 1.0)) if b != 0.0 else g * 0.0
-    return where(b == 0.0, g * 0.0, g * (b * a ** (b - 1.0)))
+    return _where(b == 0.0, g * 0.0, g * (b * a ** (b - 1.0)))
 
 
 def _pow_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -168,7 +174,7 @@ def _pow_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
     if not is_array(a):
         return g * (y * (math.log(a) if a > 0.0 else 0.0 if a == 0.0 else math.nan))
     at_zero = (a == 0.0) & (b >= 0.0)
-    return where(at_zero, g * 0.0, g * (y * np.log(where(at_zero, 1.0, a))))
+    return _where(at_zero, g * 0.0, g * (y * np.log(_where(at_zero, 1.0, a))))
 
 
 _pow = Op("pow", np.power, _pow_base, _pow_exponent)
@@ -271,7 +277,7 @@ def relu(input: Tensor) -> Tensor:
 
 def _half_at_ties(g: Any, a: Any, b: Any, wins: Any) -> Any:
     """The gradient of a maximum for its first argument: all where it wins, half where both are equal."""
-    return where(a == b, g * 0.5, _mask(g, wins))
+    return _where(a == b, g * 0.5, _mask(g, wins))
 
 
 _maximum = Op(
@@ -364,3 +370,7 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         a = np.asarray(a, dtypes.result_type(a, b))
     check_broadcast("where", *(getattr(x, "shape", ()) for x in (condition, a, b)))
     return _where(condition, a, b)
+
+
+# PyTorch's second names.
+subtract, multiply, divide, true_divide, negative, clip, absolute = sub, mul, div, div, neg, clamp, abs

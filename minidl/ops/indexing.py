@@ -25,6 +25,10 @@ from minidl.tape import Op
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
+__all__ = [
+    "gather", "take_along_dim", "index_select", "nonzero", "masked_fill", "masked_select",
+]  # fmt: skip
+
 Shape = tuple[int, ...]
 Indices = Sequence[Any]  # arrays of integers or bools, which index the first dimensions
 
@@ -161,34 +165,20 @@ def _parse(op: str, shape: Shape, index: Any) -> tuple[list[Any], list[int], lis
     Returns ``(basic, dims, arrays)``: ``dims`` are the dimensions of the view that the arrays index, a mask several.
     """
     items = [_item(op, item) for item in (index if type(index) is tuple else (index,))]
-    masks_and_arrays = [item for item in items if is_array(item)]
-    others = [item for item in items if isinstance(item, (int, slice))]
-    missing = len(shape) - len(others) - indexed_dims(masks_and_arrays)
-    ellipses = len([item for item in items if item is Ellipsis])
-    if missing < 0 or ellipses > 1:
+    used = indexed_dims([item for item in items if is_array(item)])
+    used += len([item for item in items if isinstance(item, (int, slice))])
+    ellipses = [k for k, item in enumerate(items) if item is Ellipsis]
+    if used > len(shape) or len(ellipses) > 1:
         expected = f"of at most {len(shape)} entries, and one Ellipsis, for shape {shape}"
-        raise DimensionError(must(op, "index", expected, f"{len(shape) - missing} and {ellipses}"))
+        raise DimensionError(must(op, "index", expected, f"{used} and {len(ellipses)}"))
+    for k in ellipses:
+        items[k : k + 1] = [slice(None)] * (len(shape) - used)
     basic: list[Any] = []
     dims: list[int] = []
     arrays: list[Any] = []
     d = place = 0  # the dimension of the tensor, and that of the view
     for item in items:
-        n = 1  # how many of the tensor's dimensions the item indexes
-        if item is Ellipsis:
-            n = missing
-            basic += [slice(None)] * n
-            place += n
-        elif item is None:
-            n = 0
-            basic.append(None)
-            place += 1
-        elif isinstance(item, slice):
-            basic.append(item)
-            place += 1
-        elif isinstance(item, int):
-            _check_int(op, item, d, shape)
-            basic.append(item)
-        else:
+        if is_array(item):
             n = indexed_dims([item])
             if item.dtype.kind == "b" and item.shape != shape[d : d + n]:
                 expected = f"of shape {shape[d : d + n]} from dimension {d} on"
@@ -197,8 +187,13 @@ def _parse(op: str, shape: Shape, index: Any) -> tuple[list[Any], list[int], lis
             basic += [slice(None)] * n or [None]
             arrays.append(item if item.ndim else _reshape(item, (1,)))
             dims += range(place, place + new)
-            place += new
-        d += n
+            d, place = d + n, place + new
+            continue
+        if isinstance(item, int):
+            _check_int(op, item, d, shape)
+        basic.append(item)
+        d += item is not None
+        place += not isinstance(item, int)
     return basic, dims, arrays
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl.dtypes import result_type
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, is_array
+from minidl.ops.arguments import as_int, cast, is_array, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.arguments import shape as as_shape
 from minidl.ops.shape import _zeros, along, check_has_dims
@@ -21,6 +21,8 @@ from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
+
+__all__ = ["cat", "stack", "split", "chunk", "unbind", "concat", "concatenate"]
 
 Tensors = Sequence["Tensor"]
 
@@ -76,6 +78,7 @@ def _promoted(op: str, tensors: Any) -> list[Any]:
     return [cast(x, dtype) for x in tensors]
 
 
+@numpy_names
 def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     """The tensors one after the other along an existing dimension; in the others their sizes are equal.
 
@@ -96,6 +99,7 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
 concat = concatenate = cat
 
 
+@numpy_names
 def stack(tensors: Tensors, dim: int = 0) -> Tensor:
     """The tensors, all of one shape, one after the other along a new dimension ``dim``."""
     xs = _promoted("stack", tensors)

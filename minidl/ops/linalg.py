@@ -21,6 +21,8 @@ from minidl.tape import Op
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
+__all__ = ["matmul", "mm", "bmm", "mv", "dot", "outer"]
+
 _mT: Op = Op("mT", lambda x: x.swapaxes(-1, -2), lambda g, _y, _x: _mT(g), view=True)
 _dot = Op("dot", np.dot, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
 _matmul: Op = Op(

@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DimensionError, DTypeError, must
-from minidl.ops.arguments import cast, check_tensor, dims, floating, is_array
+from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, is_array, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _where, maximum, minimum
 from minidl.ops.indexing import gather_forward, scatter_add_to
@@ -24,12 +24,17 @@ from minidl.tape import Op, broadcast_to
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
+__all__ = [
+    "sum", "mean", "prod", "var", "std", "max", "min", "amax", "amin", "argmax", "argmin", "logsumexp",
+]  # fmt: skip
+
 Dims = tuple[int, ...] | None  # of an Op: None is all
 DimArgument = int | Sequence[int] | None
 
 
-def _all_or(op: str, dim: Any, x: Any) -> Dims:
+def _all_or(op: str, dim: Any, x: Any, keepdim: Any) -> Dims:
     """The argument ``dim`` for an Op; nothing to do in the usual case."""
+    check_bool(op, "keepdim", keepdim)
     return None if dim is None else dims(op, dim, x.ndim)
 
 
@@ -78,6 +83,7 @@ def _summand(op: str, input: Any, dtype: Any) -> Any:
     return input if input.dtype.kind == "f" else cast(input, dtypes.int64)
 
 
+@numpy_names
 def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum of the elements, along ``dim`` or of all; 0 of none.
 
@@ -92,16 +98,17 @@ def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype:
     tensor([4., 6.])
     """
     x = _summand("sum", input, dtype)
-    return _sum(x, _all_or("sum", dim, x), keepdim)
+    return _sum(x, _all_or("sum", dim, x, keepdim), keepdim)
 
 
+@numpy_names
 def mean(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum divided by the number of elements; nan of none. Integers are an error, unless ``dtype`` is floating."""
     check_tensor("mean", "input", input)
     x = input if dtype is None else cast(input, dtypes.as_dtype("mean", dtype))
     if x.dtype.kind != "f":
         raise DTypeError(must("mean", "input", "of floats (or dtype a floating dtype)", x.dtype))
-    return _mean(x, _all_or("mean", dim, x), keepdim)
+    return _mean(x, _all_or("mean", dim, x, keepdim), keepdim)
 
 
 def _others_forward(x: np.ndarray) -> np.ndarray:
@@ -132,14 +139,16 @@ _prod = Op(
 )
 
 
+@numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product of the elements, along one dimension or of all; 1 of none. Integers are multiplied as int64."""
     x = _summand("prod", input, dtype)
+    check_bool("prod", "keepdim", keepdim)
+    d = 0 if dim is None else as_dim("prod", dim, x.ndim)
     if dim is None or x.ndim == 0:
         kept = (1,) * x.ndim
         y = _prod(_reshape(x, (math.prod(x.shape),)))
     else:
-        d = as_dim("prod", dim, x.ndim)
         kept = (*x.shape[:d], 1, *x.shape[d + 1 :])
         y = _prod(_permute(x, (*[i for i in range(x.ndim) if i != d], d)))
     return _reshape(y, kept) if keepdim else y
@@ -184,9 +193,10 @@ def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correcti
         raise DTypeError(must(op.name, "correction", "left out where unbiased is given", correction))
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    return op(input, _all_or(op.name, dim, input), correction, keepdim)
+    return op(input, _all_or(op.name, dim, input, keepdim), correction, keepdim)
 
 
+@numpy_names
 def var(
     input: Tensor,
     dim: DimArgument | bool = None,
@@ -207,6 +217,7 @@ def var(
     return _spread(_var, input, dim, unbiased, keepdim, correction)
 
 
+@numpy_names
 def std(
     input: Tensor,
     dim: DimArgument | bool = None,
@@ -284,6 +295,7 @@ def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keep
     if other is not None or is_array(dim):
         return pair(x, dim if other is None else other)
     check_tensor(whole.name, "input", x)
+    check_bool(whole.name, "keepdim", keepdim)
     if dim is None:
         _check_some(whole.name, x, None)
         return whole(x, None, keepdim)
@@ -294,6 +306,7 @@ def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keep
     return ValuesAndIndices(*at.with_extras(x, d, keepdim))
 
 
+@numpy_names
 def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The largest element; nan if there is one.
 
@@ -308,16 +321,19 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor 
     return _extreme(_max_at, _max, maximum, input, dim, keepdim, other)
 
 
+@numpy_names
 def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
     """The smallest element; nan if there is one. The forms are those of :func:`max`."""
     return _extreme(_min_at, _min, minimum, input, dim, keepdim, other)
 
 
+@numpy_names
 def amax(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
     """The largest elements along dimensions; elements that tie share the gradient evenly."""
     return _extreme_along(_amax, input, dim, keepdim)
 
 
+@numpy_names
 def amin(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
     """The smallest elements along dimensions; elements that tie share the gradient evenly."""
     return _extreme_along(_amin, input, dim, keepdim)
@@ -325,11 +341,12 @@ def amin(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tenso
 
 def _extreme_along(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     check_tensor(op.name, "input", input)
-    reduced = _all_or(op.name, dim, input)
+    reduced = _all_or(op.name, dim, input, keepdim)
     _check_some(op.name, input, reduced)
     return op(input, reduced, keepdim)
 
 
+@numpy_names
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the largest element is: its index (int64) along ``dim``, or in the flattened tensor.
 
@@ -338,6 +355,7 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
     return _where_extreme(_argmax, input, dim, keepdim)
 
 
+@numpy_names
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Where the smallest element is, as :func:`argmax` says it; nan counts as the smallest."""
     return _where_extreme(_argmin, input, dim, keepdim)
@@ -347,6 +365,7 @@ def _where_extreme(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     check_tensor(op.name, "input", input)
     if input.dtype.kind == "b":
         raise DTypeError(must(op.name, "input", "of numbers, not bools", input.dtype))
+    check_bool(op.name, "keepdim", keepdim)
     d = None if dim is None else as_dim(op.name, dim, input.ndim)
     if input.ndim == 0:
         d = None
@@ -354,7 +373,7 @@ def _where_extreme(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     return op(input, d, keepdim)
 
 
-# --- Sum of exponentials, and logic -----------------------------------------------------------------------------
+# --- Sum of exponentials ----------------------------------------------------------------------------------------
 
 
 def _logsumexp_forward(x: np.ndarray, reduced: tuple[int, ...], keepdim: bool) -> np.ndarray:
@@ -369,30 +388,16 @@ def _logsumexp_vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
 
 
 _logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_vjp)
-_all = Op("all", lambda x, reduced, keepdim: np.logical_and.reduce(x, axis=reduced, keepdims=keepdim))
-_any = Op("any", lambda x, reduced, keepdim: np.logical_or.reduce(x, axis=reduced, keepdims=keepdim))
 
 
+@numpy_names
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
     """``log(sum(exp(input)))`` along ``dim``, without overflow: the largest element is subtracted first, and added.
 
     The logarithm of nothing's sum is -inf.
     """
     x = floating("logsumexp", input)
+    check_bool("logsumexp", "keepdim", keepdim)
+    if dim is None:
+        raise DTypeError(must("logsumexp", "dim", "an int, or several", None))
     return _logsumexp(x, dims("logsumexp", dim, x.ndim), keepdim)
-
-
-def all(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are true (not zero), as bools; True of none."""
-    return _truth(_all, input, dim, keepdim)
-
-
-def any(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
-    """Whether some element is true (not zero), as bools; False of none."""
-    return _truth(_any, input, dim, keepdim)
-
-
-def _truth(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
-    check_tensor(op.name, "input", input)
-    y = op(input, _all_or(op.name, dim, input), keepdim)
-    return cast(y, input.dtype) if input.dtype == dtypes.uint8 else y  # PyTorch's exception

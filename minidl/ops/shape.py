@@ -18,7 +18,7 @@ import numpy as np
 
 from minidl import tape
 from minidl.errors import DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor
+from minidl.ops.arguments import as_int, check_tensor, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.arguments import shape as as_shape
@@ -26,6 +26,12 @@ from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
+
+__all__ = [
+    "clone", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t",
+    "movedim", "broadcast_to", "tile", "flip", "roll", "select", "narrow",
+    "swapaxes", "swapdims", "moveaxis",
+]  # fmt: skip
 
 # --- Memory order ---------------------------------------------------------------------------------------------
 
@@ -147,6 +153,7 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     return _reshape(input, (*shape[:d], *inferred, *shape[d + 1 :]))
 
 
+@numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Without the dimensions of size 1: all, or those of them that are in ``dim``."""
     check_tensor("squeeze", "input", input)
@@ -154,6 +161,7 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     return _reshape(input, tuple([n for d, n in enumerate(input.shape) if n != 1 or d not in chosen]))
 
 
+@numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
     check_tensor("unsqueeze", "input", input)
@@ -215,6 +223,9 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
     for place, origin in sorted(zip(places, origins, strict=True)):
         order.insert(place, origin)
     return _permute(input, tuple(order))
+
+
+moveaxis = movedim
 
 
 # --- Repetition -----------------------------------------------------------------------------------------------
