@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -41,11 +42,15 @@ def _batches(epoch: int) -> Iterator[np.ndarray]:
     return (order[i : i + BATCH] for i in range(0, IMAGES, BATCH))
 
 
-def prepare(engine: str) -> Callable[[], float]:
+def number(loss: Any) -> float:
+    return loss.item()
+
+
+def prepare(engine: str) -> Callable[[], Any]:
     return _prepare_minidl() if engine == "minidl" else _prepare_torch(fused="fused" in engine)
 
 
-def _prepare_minidl() -> Callable[[], float]:
+def _prepare_minidl() -> Callable[[], Any]:
     from minidl import nn, optim, tensor
     from minidl.data import TensorDataset
     from minidl.nn import functional
@@ -56,19 +61,19 @@ def _prepare_minidl() -> Callable[[], float]:
         parameter.data.copy_(tensor(weights))
     optimizer, epochs = optim.Adam(model.parameters()), iter(range(10**6))
 
-    def epoch() -> float:
+    def epoch() -> Any:
         for batch in _batches(next(epochs)):
             (x,) = data.get_batch(batch)
             optimizer.zero_grad()
             loss = functional.binary_cross_entropy_with_logits(model(x), x)
             loss.backward()
             optimizer.step()
-        return loss.item()
+        return loss
 
     return epoch
 
 
-def _prepare_torch(fused: bool) -> Callable[[], float]:
+def _prepare_torch(fused: bool) -> Callable[[], Any]:
     import torch
     from torch import nn
 
@@ -80,14 +85,14 @@ def _prepare_torch(fused: bool) -> Callable[[], float]:
     optimizer = torch.optim.Adam(model.parameters(), fused=fused or None)
     epochs = iter(range(10**6))
 
-    def epoch() -> float:
+    def epoch() -> Any:
         for batch in _batches(next(epochs)):
             x = data[torch.from_numpy(batch)]
             optimizer.zero_grad()
             loss = nn.functional.binary_cross_entropy_with_logits(model(x), x)
             loss.backward()
             optimizer.step()
-        return loss.item()
+        return loss
 
     return epoch
 

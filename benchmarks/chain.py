@@ -18,19 +18,23 @@ ENGINES = ("minidl", "torch")
 TOLERANCE = 1e-4
 
 
-def prepare(engine: str) -> Callable[[], float]:
+def number(gradient: Any) -> float:
+    return gradient[0, 0].item()
+
+
+def prepare(engine: str) -> Callable[[], Any]:
     random = np.random.default_rng(0)
     start, b = (random.random((8, 8), dtype=np.float32) for _ in range(2))
     x0, factor = _leaf(engine, start), _leaf(engine, b)
 
-    def step() -> float:
+    def step() -> Any:
         x = x0
         for _ in range(20):
             x = (x * factor + factor).tanh()
         x.sum().backward()
-        total = factor.grad
+        gradient = factor.grad
         x0.grad = factor.grad = None
-        return total[0, 0].item()
+        return gradient
 
     return step
 

@@ -1,7 +1,8 @@
 """Fair comparisons on a noisy machine: the engines take turns in one run, each in a process of its own.
 
-A job is a module with ``prepare(engine) -> step``, where ``step()`` does the work once and returns a number that is
-the same, within the job's ``TOLERANCE``, for every engine: what is timed is checked. Absolute times prove little;
+A job is a module with ``prepare(engine) -> step``, where ``step()`` does the work once, and ``number(result)``, which
+makes of what it returned a number that is the same, within the job's ``TOLERANCE``, for every engine: what is timed is
+checked. Absolute times prove little;
 the figure to quote is the median of the ratios of neighbouring turns.
 """
 
@@ -89,12 +90,14 @@ def report(title: str, found: Sequence[Turns]) -> str:
 
 
 def _serve(job: str, engine: str) -> None:
-    step = importlib.import_module(job).prepare(engine)
+    module = importlib.import_module(job)
+    step = module.prepare(engine)
     for line in sys.stdin:
         begin = time.perf_counter()
         for _ in range(int(line)):
             result = step()
-        print(json.dumps([(time.perf_counter() - begin) / int(line), float(result)]), flush=True)
+        seconds = (time.perf_counter() - begin) / int(line)
+        print(json.dumps([seconds, module.number(result)]), flush=True)
 
 
 if __name__ == "__main__":

@@ -41,4 +41,6 @@ from minidl.tensor import from_numpy as from_numpy
 
 __version__ = "0.1.0"
 
+Size = tuple  # what ``.shape`` is
+
 keep_freed_memory()

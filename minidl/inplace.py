@@ -97,7 +97,8 @@ def check_writable(tensor: Tensor, name: str) -> None:
                 f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
                 "recorded; do it within no_grad(), or change a clone"
             )
-    if not array.flags.writeable or any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True)):
+    shared = array.size > 0 and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+    if shared or not array.flags.writeable:
         raise GradError(
             f"{name}: the tensor cannot be written: it is read-only, or several of its elements share one place in "
             "memory (expand); clone it first"

@@ -94,7 +94,8 @@ class Methods:
     reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
     squeeze, unsqueeze = shape.squeeze, shape.unsqueeze
     movedim = moveaxis = shape.movedim
-    transpose = swapaxes = swapdims = shape.transpose
+    transpose = swapdims = shape.transpose
+    swapaxes = shape.swapaxes
     permute, t = shape.permute, shape.t
     T = property(lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed.")
     mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")

@@ -125,7 +125,9 @@ class Op:
         if self.joint is not None:
             readers.append(_reads(self.joint, 2, count))
         keeps_y, *keeps = map(any, zip([False] * count, *readers, strict=True))
-        plan = self.plans[needs] = Plan(keeps_y, tuple(keeps[: len(needed)]), tuple(pulls), tuple(needed))
+        kept = [i for i in range(len(needed)) if keeps[i]]
+        dropped = [i for i, need in enumerate(needed) if not keeps[i] and not need]
+        plan = self.plans[needs] = Plan(keeps_y, tuple(kept), tuple(dropped), tuple(pulls), tuple(needed))
         return plan
 
 
@@ -133,7 +135,8 @@ class Plan(NamedTuple):
     """What a call to an Op remembers when certain of its arguments need a gradient."""
 
     keeps_y: bool
-    keeps: tuple[bool, ...]  # for each argument: do the vjps read its values
+    kept: tuple[int, ...]  # the positions of the arguments whose values the vjps read
+    dropped: tuple[int, ...]  # and of those whose values they do not, and that have no edge to stand for them
     pulls: tuple[tuple[int, Callable[..., Any]], ...]  # the vjps to call, with the positions of their arguments
     needs: tuple[bool, ...]
 
@@ -237,13 +240,12 @@ def record(op: Op, args: Sequence[Any], arrays: Sequence[Any], edges: Sequence[A
     node = Node(y[0] if op.multi else y)
     saved = list(edges)  # the Node of an argument is its Spec too
     watched: tuple[tuple[int, Memory], ...] = ()
-    for i, keep in enumerate(plan.keeps):
-        if keep:
-            saved[i] = arrays[i]
-            if args[i] is not arrays[i]:  # a tensor
-                watched += ((i + 1, args[i]._memory),)
-        elif saved[i] is None:
-            saved[i] = Spec(arrays[i]) if isinstance(arrays[i], np.ndarray) else arrays[i]
+    for i in plan.kept:
+        saved[i] = arrays[i]
+        if args[i] is not arrays[i]:  # a tensor
+            watched += ((i + 1, args[i]._memory),)
+    for i in plan.dropped:
+        saved[i] = Spec(arrays[i]) if isinstance(arrays[i], np.ndarray) else arrays[i]
     if extras:
         saved.extend(extras)
     node.op, node.plan, node.edges, node.saved, node.watched = op, plan, edges, saved, watched
@@ -287,9 +289,10 @@ class _Arrivals:
         if self.needed is not None and node not in self.needed:
             return
         if g.shape != node.shape:
+            _check_broadcast(node, g)
             g = sum_to(g, node.shape)
         if g.dtype is not node.dtype and g.dtype != node.dtype:
-            raise AssertionError(f"{node.name}: gradient of dtype {g.dtype} for a value of {node.dtype}")
+            raise GradError(f"backward: a gradient of dtype {g.dtype} has arrived at {node.name} of {node.dtype}")
         number = node.number
         if number not in self.waiting:
             self.waiting[number] = [node, g, source]
@@ -297,7 +300,7 @@ class _Arrivals:
             return
         entry = self.waiting[number]
         if is_new(entry[1], entry[2]):
-            np.add(entry[1], g, out=entry[1])
+            entry[1] += g
         else:
             entry[1], entry[2] = entry[1] + g, None
 
@@ -313,6 +316,13 @@ class _Arrivals:
     def take(self) -> list[Any]:
         """The latest Node, its gradient, and what that was made from."""
         return self.waiting.pop(-heapq.heappop(self.heap))
+
+
+def _check_broadcast(node: Node, g: Any) -> None:
+    """Raise unless a value of ``node``'s shape could have been broadcast to ``g``'s: what a vjp may leave to be summed."""
+    lead = len(g.shape) - len(node.shape)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, g.shape[lead:], strict=True)):
+        raise GradError(f"backward: a gradient of shape {g.shape} has arrived at {node.name} of shape {node.shape}")
 
 
 def is_new(g: Any, source: Any) -> bool:
@@ -363,6 +373,7 @@ def backward(
     arrivals = _Arrivals(None if inputs is None else _between([node for node, _ in roots], inputs))
     for node, g in roots:
         arrivals.add(node, g, g)
+    detecting, arrive = anomaly.state.enabled, arrivals.add
     with np.errstate(all="ignore"):
         while arrivals.heap:
             node, g, source = arrivals.take()
@@ -374,10 +385,8 @@ def backward(
                 continue
             if node.output is not None:
                 arrivals.add_output(node, g)
-            elif anomaly.state.enabled:
-                node.pull_back(g, wrap, anomaly.checked(node, arrivals.add))
             else:
-                node.pull_back(g, wrap, arrivals.add)
+                node.pull_back(g, wrap, anomaly.checked(node, arrive) if detecting else arrive)
             if not retain_graph:
                 node.y = node.saved = None
                 node.edges = node.watched = ()

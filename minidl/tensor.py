@@ -7,21 +7,21 @@ Tensor calls its ``__minidl_op__``. Above it nobody sees a kernel.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from minidl import anomaly, inplace, numpy_protocol, printing
+from minidl import anomaly, inplace, numpy_protocol
 from minidl.dtypes import as_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
 from minidl.grad_mode import enable_grad, state
 from minidl.methods import Methods
 from minidl.ops import arguments
+from minidl.readout import Readout
 from minidl.tape import Memory, Node, Op, backward, output_node, record
 
 
-class Tensor(Methods):
+class Tensor(Methods, Readout):
     """An n-dimensional array with automatic differentiation.
 
     A Tensor holds an array, the Memory that it shares with its views, and its Node: None for a constant, a leaf for a
@@ -78,80 +78,13 @@ class Tensor(Methods):
         else:
             result = _make(y, node, Memory())
         if node is not None and node.y is not None:
-            node.watched = (*node.watched, (0, result._memory))
+            node.watched += ((0, result._memory),)
         if not with_extras:
             return result
         others = [_make(extra, None, Memory()) for extra in extras]
         if node is not None:
             node.watched += tuple((len(args) + i, other._memory) for i, other in enumerate(others, 1))
         return (result, *others)
-
-    # --- What it is -------------------------------------------------------------------------------------------
-
-    # attrgetter, because a property written in Python takes as long as a small operation
-    shape = property(attrgetter("array.shape"), doc="The sizes along each dimension.")
-    dtype = property(attrgetter("array.dtype"), doc="The type of the elements: a NumPy dtype.")
-    ndim = property(attrgetter("array.ndim"), doc="How many dimensions.")
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or its entry at ``dim``."""
-        return self.shape if dim is None else self.shape[arguments.dim("size", dim, self.ndim)]
-
-    def dim(self) -> int:
-        """How many dimensions."""
-        return self.array.ndim
-
-    def numel(self) -> int:
-        """How many elements."""
-        return self.array.size
-
-    def element_size(self) -> int:
-        """Bytes of one element."""
-        return self.array.itemsize
-
-    def is_contiguous(self) -> bool:
-        """Whether the memory order is C's."""
-        return self.array.flags.c_contiguous
-
-    def is_floating_point(self) -> bool:
-        return self.array.dtype.kind == "f"
-
-    def __len__(self) -> int:
-        if self.ndim == 0:
-            raise DTypeError("len: a tensor of no dimensions has no length")
-        return self.shape[0]
-
-    def __bool__(self) -> bool:
-        if self.array.size != 1:
-            raise ArgumentError(must("bool", "the tensor", "of one element", f"shape {self.shape}"))
-        return bool(self.array)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.array.dtype.kind not in "iub" or self.array.size != 1:
-            raise DTypeError(must("index", "the tensor", "one integer", f"{self.dtype} of shape {self.shape}"))
-        return int(self.array.item())
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self.array == (value.array if isinstance(value, Tensor) else value)).any())
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __iter__(self) -> Any:
-        if self.ndim == 0:
-            raise DTypeError("iter: cannot go through a tensor of no dimensions")
-        return iter(self.unbind())
-
-    __repr__ = printing.tensor_repr
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item() if spec and self.array.size == 1 else str(self), spec)
 
     # --- Its gradient -----------------------------------------------------------------------------------------
 
@@ -301,16 +234,6 @@ class Tensor(Methods):
     __array_function__ = numpy_protocol.array_function
     __array_priority__ = 1000
 
-    def item(self) -> Any:
-        """The only element, as a Python number."""
-        if self.array.size != 1:
-            raise ArgumentError(must("item", "the tensor", "of one element", f"shape {self.shape}"))
-        return self.array.item()
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers; a number for a tensor of no dimensions."""
-        return self.array.tolist()
-
     def mark_written(self, writer: str = "an assignment to .array") -> None:
         """Note that ``.array`` was changed, so that a graph that needs the old values says so."""
         self._memory.write(writer)
@@ -425,9 +348,14 @@ def as_tensor(g: Any) -> Tensor:
 
 def _call_hook(hook: Callable[[Tensor], Tensor | None], g: Any) -> Any:
     changed = hook(as_tensor(g))
-    if changed is not None and not isinstance(changed, Tensor):
+    if changed is None:
+        return None
+    if not isinstance(changed, Tensor):
         raise DTypeError(must("hook", "what it returns", "a Tensor or None", type(changed).__name__))
-    return changed if changed is None or isinstance(g, Tensor) else changed.array
+    if changed.shape != g.shape or changed.dtype != g.dtype:
+        expected = f"of the gradient's {g.dtype} and shape {g.shape}"
+        raise ShapeError(must("hook", "what it returns", expected, f"{changed.dtype} and {changed.shape}"))
+    return changed if isinstance(g, Tensor) else changed.array
 
 
 def accumulate(node: Node, g: Any, new: bool) -> None:

@@ -40,6 +40,23 @@ def numpy_names(function: Function) -> Function:
     return renaming  # type: ignore[return-value]
 
 
+def sizes_by_name(name: str) -> Callable[[Function], Function]:
+    """For a function that takes ints as ``f(x, 2, 3)`` or ``f(x, (2, 3))``: let it take ``f(x, name=(2, 3))`` too."""
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def gathering(input: Any, *sizes: Any, **named: Any) -> Any:
+            if not sizes:
+                if name not in named:
+                    raise DTypeError(must(function.__name__, name, "given", "nothing"))
+                sizes = (named.pop(name),)
+            return function(input, *sizes, **named)
+
+        return gathering  # type: ignore[return-value]
+
+    return decorate
+
+
 def is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) or hasattr(x, "__minidl_op__")
 
@@ -101,6 +118,14 @@ def floating(op: str, x: Any, argument: str = "input") -> Any:
     if not hasattr(x, "__minidl_op__"):
         check_tensor(op, argument, x)
     return x if x.dtype.kind == "f" else cast(x, dtypes.get_default_dtype())
+
+
+def floats(op: str, x: Any, argument: str = "input") -> Any:
+    """``x``, which must be of floats already: where PyTorch does not convert."""
+    check_tensor(op, argument, x)
+    if x.dtype.kind != "f":
+        raise DTypeError(must(op, argument, "of floats", x.dtype))
+    return x
 
 
 def numeric(op: str, x: Any, argument: str = "input") -> Any:

@@ -182,7 +182,7 @@ _square = Op("square", np.square, lambda g, _y, x: g * (2.0 * x))
 _sqrt = Op("sqrt", np.sqrt, lambda g, y, _x: g / (2.0 * y))
 _exp = Op("exp", np.exp, lambda g, y, _x: g * y)
 _log = Op("log", np.log, lambda g, _y, x: g / x)
-_tanh = Op("tanh", np.tanh, lambda g, y, _x: g * (1.0 - y * y))
+_tanh = Op("tanh", np.tanh, lambda g, y, _x: g - g * y * y)
 
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
@@ -324,6 +324,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
 
     Within the bounds, and on them, the gradient passes; outside it is 0 for ``input`` and passes to a tensor bound.
     """
+    check_tensor("clamp", "input", input)
     if min is None and max is None:
         reject("clamp", "min or max", "given", None)
     operands = [x for x in (input, min, max) if x is not None]
@@ -332,6 +333,7 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     high = math.inf if max is None else bounds.pop(0)
     if not is_array(low) and not is_array(high) and input.dtype.kind != "f":
         return _clamp_integers(input, None if min is None else low, None if max is None else high)
+    check_broadcast("clamp", *(getattr(x, "shape", ()) for x in operands))
     return _clamp(input, low, high)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from minidl.errors import ShapeError, must
 from minidl.ops.arguments import cast, check_tensor, is_array, reject
+from minidl.ops.indexing import converted
 from minidl.random import Generator, numpy_generator
 from minidl.tape import Op
 
@@ -41,7 +42,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
         if value.ndim:
             raise ShapeError(must("fill", "value", "a number, or a tensor of no dimensions", value.shape))
         return copy(input, value)
-    return _replace_by_constant(input, value)
+    return _replace_by_constant(input, converted("fill", value, input.dtype))
 
 
 def zero(input: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import numpy as np
 
 from minidl import tape
 from minidl.errors import DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, numpy_names
+from minidl.ops.arguments import as_int, check_tensor, numpy_names, sizes_by_name
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.arguments import shape as as_shape
@@ -108,6 +108,7 @@ def _inferred(op: str, argument: str, sizes: tuple[int, ...], count: int) -> tup
     return tuple([count // known if n == -1 else n for n in sizes]) if unknowns else sizes
 
 
+@sizes_by_name("shape")
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The same elements, in C order, in another shape: ``reshape(x, 2, 3)`` or ``reshape(x, (2, 3))``.
 
@@ -119,6 +120,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     return _reshaped("reshape", input, shape)
 
 
+@sizes_by_name("size")
 def view(input: Tensor, *shape: Any) -> Tensor:
     """:func:`reshape`. Unlike PyTorch's, it copies where it must: images lie channels-last in memory."""
     return _reshaped("view", input, shape)
@@ -126,8 +128,6 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
 def _reshaped(op: str, input: Any, sizes: tuple[Any, ...]) -> Any:
     check_tensor(op, "input", input)
-    if not sizes:
-        raise DTypeError(must(op, "shape", "given", "nothing"))
     return _reshape(input, _inferred(op, "shape", as_shape(op, sizes, "shape"), math.prod(input.shape)))
 
 
@@ -174,6 +174,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 _permute: Op = Op("permute", np.transpose, lambda g, _y, _x, order: _permute(g, _inverse(order)), view=True)
 
 
+@sizes_by_name("dims")
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """The dimensions in another order: dimension ``i`` of the result is dimension ``dims[i]`` of ``input``. A view.
 
@@ -191,15 +192,20 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged. A view."""
     check_tensor("transpose", "input", input)
+    a, b = as_dim("transpose", dim0, input.ndim, "dim0"), as_dim("transpose", dim1, input.ndim, "dim1")
+    if input.ndim == 0:
+        return _permute(input, ())
     order = list(range(input.ndim))
-    if order:
-        a = as_dim("transpose", dim0, input.ndim, "dim0")
-        b = as_dim("transpose", dim1, input.ndim, "dim1")
-        order[a], order[b] = b, a
+    order[a], order[b] = b, a
     return _permute(input, tuple(order))
 
 
-swapaxes = swapdims = transpose
+swapdims = transpose
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """:func:`transpose`."""
+    return transpose(input, axis0, axis1)
 
 
 def t(input: Tensor) -> Tensor:
@@ -231,6 +237,7 @@ moveaxis = movedim
 # --- Repetition -----------------------------------------------------------------------------------------------
 
 
+@sizes_by_name("size")
 def expand(input: Tensor, *sizes: Any) -> Tensor:
     """Dimensions of size 1, and new ones in front, repeated to ``sizes`` without a copy; -1 leaves a size as it is."""
     return _expanded("expand", input, as_shape("expand", sizes, "sizes"))
@@ -261,6 +268,7 @@ def _repeat_vjp(g: Any, _y: Any, _x: Any, counts: tuple[int, ...]) -> Any:
 _repeat = Op("repeat", np.tile, _repeat_vjp)
 
 
+@sizes_by_name("repeats")
 def repeat(input: Tensor, *repeats: Any) -> Tensor:
     """The tensor copied ``repeats[i]`` times along dimension ``i`` (NumPy's ``tile``), new dimensions in front."""
     counts = as_shape("repeat", repeats, "repeats")
@@ -270,6 +278,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return _repeat(input, counts)
 
 
+@sizes_by_name("dims")
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """:func:`repeat`, for which fewer counts than dimensions will do: they are for the last dimensions."""
     check_tensor("tile", "input", input)
@@ -289,6 +298,7 @@ _roll: Op = Op(
 )  # fmt: skip
 
 
+@sizes_by_name("dims")
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the elements in reverse order along each of ``dims``."""
     check_tensor("flip", "input", input)

@@ -1,0 +1,102 @@
+"""Several elementwise steps in one: interpolation, products and quotients added, and replacement of nan and inf."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import check_broadcast, check_tensor, is_array, numeric, promote
+from minidl.ops.elementwise import _mask, add, div, mul
+from minidl.ops.shape import _clone
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+__all__ = ["lerp", "addcmul", "addcdiv", "nan_to_num"]
+
+
+def _lerp_forward(start: np.ndarray, end: np.ndarray, weight: Any) -> np.ndarray:
+    """From the nearer end, so that weights 0 and 1 give the ends exactly."""
+    way = end - start
+    return np.where(np.less(np.abs(weight), 0.5), start + weight * way, end - way * (1 - weight))
+
+
+_lerp = Op(
+    "lerp",
+    _lerp_forward,
+    lambda g, _y, _a, _b, w: g * (1.0 - w),
+    lambda g, _y, _a, _b, w: g * w,
+    lambda g, _y, a, b, _w: g * (b - a),
+)
+
+
+def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
+    """``input + weight * (end - input)``: linear interpolation (and extrapolation), with broadcasting.
+
+    Raises:
+        DTypeError: the tensors are not of one floating dtype.
+
+    >>> import minidl
+    >>> minidl.lerp(minidl.tensor([0.0, 10.0]), minidl.tensor([1.0, 20.0]), 0.25)
+    tensor([ 0.2500, 12.5000])
+    """
+    check_tensor("lerp", "input", input)
+    check_tensor("lerp", "end", end)
+    for name, x in (("input", input), ("end", end), ("weight", weight)):
+        if is_array(x) and (x.dtype != input.dtype or x.dtype.kind != "f"):  # type: ignore[union-attr]
+            raise DTypeError(must("lerp", name, "of floats, all of one dtype", x.dtype))  # type: ignore[union-attr]
+    if not is_array(weight):
+        (_, weight) = promote("lerp", input, weight)
+    check_broadcast("lerp", *(getattr(x, "shape", ()) for x in (input, end, weight)))
+    return _lerp(input, end, weight)
+
+
+def _combined(op: str, combine: Callable[..., Any], input: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+    for name, x in (("input", input), ("tensor1", tensor1), ("tensor2", tensor2)):
+        check_tensor(op, name, x)
+    check_broadcast(op, input.shape, tensor1.shape, tensor2.shape)
+    input, tensor1, tensor2 = promote(op, input, tensor1, tensor2)
+    numeric(op, input)
+    if isinstance(value, float) and input.dtype.kind != "f":
+        raise DTypeError(must(op, "value", "an int for tensors of integers", value))
+    return add(input, combine(tensor1 if value == 1 else mul(tensor1, value), tensor2))
+
+
+def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 * tensor2``, with broadcasting."""
+    return _combined("addcmul", mul, input, tensor1, tensor2, value)
+
+
+def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
+    """``input + value * tensor1 / tensor2``, with broadcasting. At least one must be of floats."""
+    if all(getattr(x, "dtype", np.dtype(float)).kind != "f" for x in (input, tensor1, tensor2)):
+        raise DTypeError(must("addcdiv", "input, tensor1 or tensor2", "of floats", input.dtype))
+    return _combined("addcdiv", div, input, tensor1, tensor2, value)
+
+
+_nan_to_num = Op(
+    "nan_to_num",
+    lambda x, nan, high, low: np.nan_to_num(x, nan=nan, posinf=high, neginf=low),
+    lambda g, _y, x, _nan, _high, _low: _mask(g, np.isfinite(x)),
+)
+
+
+def nan_to_num(
+    input: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Tensor:
+    """``input`` with finite numbers in place of nan and infinities, through which no gradient passes.
+
+    Args:
+        input: floats; integers and bools are returned as they are.
+        nan: what replaces nan; 0 by default.
+        posinf: what replaces inf; the largest number of the dtype by default.
+        neginf: what replaces -inf; the lowest number of the dtype by default.
+    """
+    check_tensor("nan_to_num", "input", input)
+    if input.dtype.kind != "f":
+        return _clone(input)
+    return _nan_to_num(input, 0.0 if nan is None else nan, posinf, neginf)

@@ -1,0 +1,239 @@
+"""Activations that let positive numbers pass, and bend, cut or damp negative ones: the kin of ReLU.
+
+Element by element, except for :func:`glu`. Where a function has a kink, its gradient there is PyTorch's choice. The
+activations of :mod:`minidl.nn.functional` take ``inplace`` besides.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.errors import DimensionError, DTypeError, ShapeError, must
+from minidl.ops.arguments import dim as as_dim
+from minidl.ops.arguments import check_tensor, floats, numeric, one_of, reject
+from minidl.ops.elementwise import _clamp_integers, _mask, _sigmoid, _sigmoid_forward, _where
+from minidl.ops.elementwise import abs as _absolute
+from minidl.ops.joining import _split
+from minidl.ops.shape import _reshape
+from minidl.ops.special import _erf
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+__all__ = [
+    "relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold",
+    "leaky_relu", "prelu", "elu", "selu",
+    "gelu", "silu", "mish", "softplus", "softsign", "glu",
+]  # fmt: skip
+
+# --- Straight pieces --------------------------------------------------------------------------------------------
+
+_hardtanh = Op(
+    "hardtanh",
+    lambda x, low, high: np.minimum(np.maximum(x, low), high),
+    lambda g, _y, x, low, high: _mask(g, ((x <= low) | (x >= high)) ^ True),
+)
+_hardsigmoid = Op(
+    "hardsigmoid",
+    lambda x: np.minimum(np.maximum(x + 3.0, 0.0), 6.0) / 6.0,
+    lambda g, _y, x: _mask(g / 6.0, (x > -3.0) & (x < 3.0)),
+)
+_hardswish = Op(
+    "hardswish",
+    lambda x: x * np.minimum(np.maximum(x + 3.0, 0.0), 6.0) / 6.0,
+    lambda g, _y, x: _where(np.abs(x) < 3.0, g * (x / 3.0 + 0.5), _mask(g, (x <= -3.0) ^ True)),
+)
+_threshold = Op(
+    "threshold",
+    lambda x, limit, value: np.where(x <= limit, value, x),
+    lambda g, _y, x, limit, _value: _mask(g, (x <= limit) ^ True),
+)
+_leaky_relu = Op(
+    "leaky_relu",
+    lambda x, slope: np.where(x > 0.0, x, x * slope),
+    lambda g, _y, x, slope: _where(x > 0.0, g, g * slope),
+)
+_prelu = Op(
+    "prelu",
+    lambda x, w: np.where(x > 0.0, x, x * w),
+    lambda g, _y, x, w: _where(x > 0.0, g, g * w),
+    lambda g, _y, x, _w: _mask(g * x, (x > 0.0) ^ True),
+)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """``min(max(x, 0), 6)``: :func:`hardtanh` from 0 to 6 (Krizhevsky, 2010)."""
+    return _between("relu6", input, 0.0, 6.0)
+
+
+def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """``min(max(x, min_val), max_val)``; the gradient at the bounds is 0 (that of :func:`minidl.clamp` is 1)."""
+    if min_val > max_val:
+        reject("hardtanh", "min_val", f"at most max_val ({max_val})", min_val)
+    return _between("hardtanh", input, min_val, max_val)
+
+
+def _between(op: str, input: Any, low: float, high: float) -> Any:
+    numeric(op, input)
+    if input.dtype.kind != "f":
+        return _clamp_integers(input, int(low), int(high))
+    return _hardtanh(input, float(low), float(high))
+
+
+def hardsigmoid(input: Tensor) -> Tensor:
+    """``min(max(x + 3, 0), 6) / 6``: straight lines in place of the sigmoid (Howard et al., 2019)."""
+    return _hardsigmoid(floats("hardsigmoid", input))
+
+
+def hardswish(input: Tensor) -> Tensor:
+    """``x * hardsigmoid(x)`` (Howard et al., "Searching for MobileNetV3", 2019)."""
+    return _hardswish(floats("hardswish", input))
+
+
+def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
+    """``x`` where ``x > threshold``, else ``value``. For integers both are rounded towards 0."""
+    x = numeric("threshold", input)
+    number = float if x.dtype.kind == "f" else int
+    return _threshold(x, number(threshold), number(value))
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """``x`` where it is positive, else ``negative_slope * x`` (Maas et al., 2013). The gradient at 0 is the slope."""
+    return _leaky_relu(floats("leaky_relu", input), float(negative_slope))
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """:func:`leaky_relu` with a slope that is learned (He et al., 2015).
+
+    Args:
+        input: (N, C, ...).
+        weight: (C,), a slope for each channel; or a single one, of shape (1,) or ().
+
+    Raises:
+        ShapeError: there are neither as many slopes as channels nor one.
+        DTypeError: the dtypes differ, or are not floating.
+    """
+    x = floats("prelu", input)
+    check_tensor("prelu", "weight", weight)
+    if weight.dtype != x.dtype:
+        raise DTypeError(must("prelu", "weight", f"of input's dtype {x.dtype}", weight.dtype))
+    channels = x.shape[1] if x.ndim > 1 else 1
+    if weight.ndim > 1 or (weight.shape not in ((), (1,)) and weight.shape != (channels,)):
+        raise ShapeError(must("prelu", "weight", f"({channels},), (1,) or () for input {x.shape}", weight.shape))
+    return _prelu(x, _reshape(weight, (-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else (1,) * x.ndim))
+
+
+# --- Exponential and smooth -------------------------------------------------------------------------------------
+
+
+def _elu_forward(x: np.ndarray, alpha: float, scale: float) -> np.ndarray:
+    return np.where(x > 0.0, x * scale, np.expm1(np.minimum(x, 0.0)) * (alpha * scale))
+
+
+def _elu_vjp(g: Any, _y: Any, x: Any, alpha: float, scale: float) -> Any:
+    below = x <= 0.0
+    return _where(below, g * (np.exp(_where(below, x, 0.0)) * (alpha * scale)), g * scale)
+
+
+def _gelu_forward(x: np.ndarray) -> np.ndarray:
+    return x * (0.5 + 0.5 * _erf(x * math.sqrt(0.5)))
+
+
+def _gelu_vjp(g: Any, _y: Any, x: Any) -> Any:
+    density = np.exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
+    return g * (0.5 + 0.5 * _erf(x * math.sqrt(0.5)) + x * density)
+
+
+def _gelu_slope(x: Any) -> Any:
+    """Where the tanh in GELU's approximation is taken."""
+    return (x + x * x * x * 0.044715) * math.sqrt(2.0 / math.pi)
+
+
+def _gelu_tanh_vjp(g: Any, _y: Any, x: Any) -> Any:
+    t = np.tanh(_gelu_slope(x))
+    inner = (1.0 + x * x * (3.0 * 0.044715)) * math.sqrt(2.0 / math.pi)
+    return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner)
+
+
+def _silu_vjp(g: Any, _y: Any, x: Any) -> Any:
+    s = _sigmoid(x)
+    return g * (s * (1.0 + x * (1.0 - s)))
+
+
+def _softplus_forward(x: np.ndarray, beta: float, threshold: float) -> np.ndarray:
+    z = x * beta
+    return np.where(z > threshold, x, np.log1p(np.exp(np.minimum(z, threshold))) / beta)
+
+
+def _softplus_vjp(g: Any, _y: Any, x: Any, beta: float, threshold: float) -> Any:
+    z = x * beta
+    return _where(z > threshold, g, g * _sigmoid(z))
+
+
+def _mish_vjp(g: Any, _y: Any, x: Any) -> Any:
+    t = np.tanh(_softplus(x, 1.0, math.inf))
+    return g * (t + x * (1.0 - t * t) * _sigmoid(x))
+
+
+_elu = Op("elu", _elu_forward, _elu_vjp)
+_gelu = Op("gelu", _gelu_forward, _gelu_vjp)
+_gelu_tanh = Op("gelu", lambda x: 0.5 * x * (1.0 + np.tanh(_gelu_slope(x))), _gelu_tanh_vjp)
+_silu = Op("silu", lambda x: x * _sigmoid_forward(x), _silu_vjp)
+_softplus = Op("softplus", _softplus_forward, _softplus_vjp)
+_mish = Op("mish", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), _mish_vjp)
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``x`` where it is positive, else ``alpha * (e^x - 1)`` (Clevert et al., 2016)."""
+    return _elu(floats("elu", input), float(alpha), 1.0)
+
+
+def selu(input: Tensor) -> Tensor:
+    """:func:`elu` with the alpha and the scale that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
+    return _elu(floats("selu", input), 1.6732632423543772, 1.0507009873554805)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """``x * P(Z <= x)`` for a standard normal Z: ``x/2 * (1 + erf(x / sqrt(2)))`` (Hendrycks & Gimpel, 2016).
+
+    ``approximate="tanh"`` is the older form, ``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))``.
+    """
+    one_of("gelu", "approximate", approximate, ("none", "tanh"))
+    x = floats("gelu", input)
+    return _gelu(x) if approximate == "none" else _gelu_tanh(x)
+
+
+def silu(input: Tensor) -> Tensor:
+    """``x * sigmoid(x)``, also called Swish (Elfwing et al., 2017; Ramachandran et al., 2017)."""
+    return _silu(floats("silu", input))
+
+
+def mish(input: Tensor) -> Tensor:
+    """``x * tanh(softplus(x))`` (Misra, 2019)."""
+    return _mish(floats("mish", input))
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x`` is above ``threshold``."""
+    return _softplus(floats("softplus", input), float(beta), float(threshold))
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``x / (1 + |x|)``."""
+    return input / (_absolute(input) + 1)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """``a * sigmoid(b)``, where ``a`` and ``b`` are the halves of ``input`` along ``dim`` (Dauphin et al., 2017)."""
+    x = floats("glu", input)
+    if x.ndim == 0:
+        raise DimensionError(must("glu", "input", "of at least one dimension", "none"))
+    d = as_dim("glu", dim, x.ndim)
+    if x.shape[d] % 2:
+        raise ShapeError(must("glu", "input", f"of an even size along dimension {d}", x.shape))
+    a, b = _split(x, d, (x.shape[d] // 2,) * 2)
+    return a * _sigmoid(b)

@@ -1,0 +1,126 @@
+"""Circular and hyperbolic functions, and their inverses, element by element; angles are in radians.
+
+Integers and bools become the default dtype first. Outside of its domain an inverse function is nan.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.ops.arguments import check_tensor, floating, promote
+from minidl.ops.elementwise import _where, broadcasting
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+__all__ = [
+    "sin", "cos", "tan", "asin", "arcsin", "acos", "arccos", "atan", "arctan", "atan2", "arctan2",
+    "sinh", "cosh", "asinh", "arcsinh", "acosh", "arccosh", "atanh", "arctanh",
+]  # fmt: skip
+
+_sin = Op("sin", np.sin, lambda g, _y, x: g * np.cos(x))
+_cos = Op("cos", np.cos, lambda g, _y, x: -g * np.sin(x))
+_tan = Op("tan", np.tan, lambda g, y, _x: g * (1.0 + y * y))
+_asin = Op("asin", np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x))
+_acos = Op("acos", np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
+_atan = Op("atan", np.arctan, lambda g, _y, x: g / (1.0 + x * x))
+
+
+def _atan2_vjp(g: Any, x: Any, a: Any, b: Any) -> Any:
+    """``g * x / (a² + b²)``; 0 at the origin."""
+    squared = a * a + b * b
+    return _where(squared == 0.0, 0.0, g * x / squared)
+
+
+_atan2 = Op(
+    "atan2",
+    np.arctan2,
+    lambda g, _y, a, b: _atan2_vjp(g, b, a, b),
+    lambda g, _y, a, b: _atan2_vjp(-g, a, a, b),
+)
+
+_sinh = Op("sinh", np.sinh, lambda g, _y, x: g * np.cosh(x))
+_cosh = Op("cosh", np.cosh, lambda g, _y, x: g * np.sinh(x))
+_asinh = Op("asinh", np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
+_acosh = Op("acosh", np.arccosh, lambda g, _y, x: g / np.sqrt(x * x - 1.0))
+_atanh = Op("atanh", np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
+
+
+def sin(input: Tensor) -> Tensor:
+    """The sine.
+
+    >>> import minidl
+    >>> minidl.sin(minidl.tensor([0.0, 1.0]))
+    tensor([0.    , 0.8415])
+    """
+    return _sin(floating("sin", input))
+
+
+def cos(input: Tensor) -> Tensor:
+    """The cosine."""
+    return _cos(floating("cos", input))
+
+
+def tan(input: Tensor) -> Tensor:
+    """The tangent, ``sin(x) / cos(x)``."""
+    return _tan(floating("tan", input))
+
+
+def asin(input: Tensor) -> Tensor:
+    """The angle in [-π/2, π/2] of which ``input``, in [-1, 1], is the sine."""
+    return _asin(floating("asin", input))
+
+
+def acos(input: Tensor) -> Tensor:
+    """The angle in [0, π] of which ``input``, in [-1, 1], is the cosine."""
+    return _acos(floating("acos", input))
+
+
+def atan(input: Tensor) -> Tensor:
+    """The angle in [-π/2, π/2] of which ``input`` is the tangent."""
+    return _atan(floating("atan", input))
+
+
+def atan2(input: Tensor, other: Tensor) -> Tensor:
+    """The angle in [-π, π] of the point with ordinate ``input`` and abscissa ``other``; both are broadcast.
+
+    >>> import minidl
+    >>> minidl.atan2(minidl.tensor([1.0, -1.0]), minidl.tensor([-1.0, -1.0]))  # 3/4 π and -3/4 π
+    tensor([ 2.3562, -2.3562])
+    """
+    check_tensor("atan2", "input", input)
+    check_tensor("atan2", "other", other)
+    a, b = promote("atan2", input, other)
+    return broadcasting(_atan2, floating("atan2", a), floating("atan2", b))
+
+
+def sinh(input: Tensor) -> Tensor:
+    """``(e^x - e^-x) / 2``."""
+    return _sinh(floating("sinh", input))
+
+
+def cosh(input: Tensor) -> Tensor:
+    """``(e^x + e^-x) / 2``."""
+    return _cosh(floating("cosh", input))
+
+
+def asinh(input: Tensor) -> Tensor:
+    """The inverse of :func:`sinh`: ``log(x + sqrt(x² + 1))``."""
+    return _asinh(floating("asinh", input))
+
+
+def acosh(input: Tensor) -> Tensor:
+    """The inverse of :func:`cosh`, for ``input`` from 1 on: ``log(x + sqrt(x² - 1))``."""
+    return _acosh(floating("acosh", input))
+
+
+def atanh(input: Tensor) -> Tensor:
+    """The inverse of tanh, for ``input`` in [-1, 1]: ``log((1 + x) / (1 - x)) / 2``."""
+    return _atanh(floating("atanh", input))
+
+
+arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
+arcsinh, arccosh, arctanh = asinh, acosh, atanh
