@@ -2,7 +2,7 @@
 
     python examples/autoencoder_mnist.py
 
-At its defaults it takes a minute or less on two cores, and ends at a test BCE of about 0.092.
+At its defaults it takes about half a minute on two cores, and ends at a test BCE of about 0.0915.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ def write_results(pretrainer: AutoencoderPretrainer, images: minidl.Tensor, out:
 
 
 def classify(encoder: nn.Module, train: TensorDataset, test: TensorDataset, seed: int) -> float:
-    """Freeze the encoder, train a softmax classifier on its codes for five epochs, and return its test accuracy."""
+    """Freeze the encoder, train a softmax classifier on its codes for ten epochs, and return its test accuracy."""
     minidl.manual_seed(seed)
     images, labels = test.tensors
     codes = encoder(images[:1]).shape[1]
     classifier = nn.Sequential(encoder.freeze(), nn.Linear(codes, 10))
-    optimizer = optim.Adam(classifier.parameters(), lr=0.003)
-    for _ in range(5):
+    optimizer = optim.Adam(classifier.parameters(), lr=0.001)
+    for _ in range(10):
         for x, t in DataLoader(train, batch_size=64, shuffle=True):
             optimizer.zero_grad()
             cross_entropy(classifier(x), t).backward()

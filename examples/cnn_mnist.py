@@ -2,7 +2,7 @@
 
     python examples/cnn_mnist.py
 
-It reaches a test accuracy of 0.99 within five epochs.
+It reaches a test accuracy of 0.99 within five epochs, each of which takes 15 to 20 seconds.
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ def make_network() -> nn.Sequential:
         nn.Conv2d(16, 32, 3, padding=1),  # (N, 32, 14, 14)
         nn.ReLU(),
         nn.MaxPool2d(2),  # (N, 32, 7, 7)
-        nn.Flatten(),
-        nn.Linear(32 * 7 * 7, 128),
+        nn.Conv2d(32, 64, 3, padding=1),  # (N, 64, 7, 7)
         nn.ReLU(),
-        nn.Dropout(0.25),
-        nn.Linear(128, 10),
+        nn.Flatten(),
+        nn.Linear(64 * 7 * 7, 10),
     )
 
 
@@ -65,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
     train = TensorDataset(*(tensor[: arguments.limit] for tensor in train.tensors))
     batches = DataLoader(train, batch_size=arguments.batch_size, shuffle=True)
     network = make_network()
-    optimizer = optim.Adam(network.parameters(), lr=0.001)
+    optimizer = optim.Adam(network.parameters(), lr=0.002)
     print(network)
     for epoch in range(1, arguments.epochs + 1):
         start = time.perf_counter()
@@ -75,6 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"epoch {epoch}: loss {loss:.4f}, test accuracy {accuracy(network, test):.4f}, {seconds:.1f} s",
             flush=True,
         )
+        optimizer.param_groups[0]["lr"] /= 2  # large steps first, small ones to settle
     arguments.out.mkdir(parents=True, exist_ok=True)
     minidl.save(network, arguments.out / "cnn.safetensors")
     print(f"wrote {arguments.out / 'cnn.safetensors'}")

@@ -1,9 +1,15 @@
 """minidl: a deep learning engine that one person can read from end to end."""
 
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
+
 from minidl import autograd as autograd
 from minidl import data as data
 from minidl import errors as errors
 from minidl import kernels as kernels
+from minidl import linalg as linalg
 from minidl import nn as nn
 from minidl import optim as optim
 from minidl import random as random
@@ -26,12 +32,27 @@ from minidl.grad_mode import set_grad_enabled as set_grad_enabled
 from minidl.kernels.memory import keep_freed_memory
 from minidl.ops.activation import *
 from minidl.ops.comparison import *
+from minidl.ops.composite import *
+from minidl.ops.contraction import *
+from minidl.ops.counting import *
 from minidl.ops.elementwise import *
 from minidl.ops.indexing import *
 from minidl.ops.joining import *
 from minidl.ops.linalg import *
+from minidl.ops.matrices import *
+from minidl.ops.ordering import *
+from minidl.ops.queries import *
 from minidl.ops.reduce import *
+from minidl.ops.rounding import *
+from minidl.ops.sampling import *
+from minidl.ops.scan import *
+from minidl.ops.scattering import *
 from minidl.ops.shape import *
+from minidl.ops.special import *
+from minidl.ops.stacking import *
+from minidl.ops.statistics import *
+from minidl.ops.trigonometric import *
+from minidl.ops.vector_norm import *
 from minidl.random import *
 from minidl.serialization import load as load
 from minidl.serialization import save as save

@@ -109,7 +109,7 @@ def check_forward(name: str, args: Sequence[Any], outputs: Iterable[np.ndarray])
 
 
 def checked(node: Node, arrive: Callable[[Node, Any, Any], None]) -> Callable[[Node, Any, Any], None]:
-    """``arrive(edge, gradient, g)``, which raises if the gradient that ``node`` made from ``g`` has a fault of its own."""
+    """``arrive(edge, gradient, g)``, which raises if ``node`` made a fault in the gradient from a sound ``g``."""
 
     def arrive_checked(edge: Node, gradient: Any, g: Any) -> None:
         given = _arrays(g if isinstance(g, list) else [g])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,14 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops import arguments
+from minidl.ops.indexing import converted
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor, from_numpy
 
 __all__ = [
     "tensor", "as_tensor", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like",
     "full_like", "arange", "linspace", "eye", "rand", "randn", "rand_like", "randn_like", "randint",
-    "randperm",
+    "randperm", "normal",
 ]  # fmt: skip
 
 
@@ -30,10 +32,23 @@ def _array(op: str, data: Any, dtype: Any) -> np.ndarray:
     if array.dtype == object or array.dtype.kind not in "biuf":
         raise DTypeError(must(op, "data", "numbers", f"{type(data).__name__} of {array.dtype}"))
     if dtype is not None:
-        return array.astype(dtypes.as_dtype(op, dtype), copy=False)
+        found = dtypes.as_dtype(op, dtype)
+        if not isinstance(data, (Tensor, np.ndarray, np.generic)):
+            _check_range(op, array, found)
+        return array.astype(found, copy=False)
     if not isinstance(data, (Tensor, np.ndarray, np.generic)) and array.dtype.kind == "f":
-        return array.astype(_python_dtype(data, array), copy=False)
+        return array.astype(_python_dtype(data), copy=False)
     return array.astype(dtypes.as_dtype(op, array.dtype), copy=False)
+
+
+def _check_range(op: str, array: np.ndarray, dtype: np.dtype) -> None:
+    """Python ints must fit into ``dtype``; negative ones count down from the largest of an unsigned one."""
+    if array.dtype.kind == "i" and dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        low = limits.min or -int(limits.max)
+        if array.min() < low or array.max() > limits.max:
+            bad = array.min() if array.min() < low else array.max()
+            raise ArgumentError(must(op, "data", f"in [{low}, {limits.max}] for {dtype}", bad))
 
 
 def _without_tensors(data: Any) -> Any:
@@ -43,11 +58,21 @@ def _without_tensors(data: Any) -> Any:
     return [_without_tensors(x) for x in data] if isinstance(data, (list, tuple)) else data
 
 
-def _python_dtype(data: Any, array: np.ndarray) -> np.dtype:
-    """The default dtype for Python floats; what arrays or tensors within nested sequences have is kept."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return array.dtype if isinstance(data, (np.ndarray, np.generic)) else dtypes.get_default_dtype()
+def _python_dtype(data: Any) -> np.dtype:
+    """The default dtype for Python floats; for nested sequences of arrays or tensors, what theirs promote to."""
+    first = data
+    while isinstance(first, (list, tuple)) and first:
+        first = first[0]
+    if not isinstance(first, (np.ndarray, np.generic)):
+        return dtypes.get_default_dtype()
+    return functools.reduce(dtypes.promote_types, _leaf_dtypes(data))
+
+
+def _leaf_dtypes(data: Any) -> set[np.dtype]:
+    """The dtypes of what nested sequences hold in the end."""
+    if isinstance(data, (list, tuple)):
+        return set().union(*map(_leaf_dtypes, data))
+    return {data.dtype if isinstance(data, (np.ndarray, np.generic)) else dtypes.result_type(data)}
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -99,76 +124,89 @@ def _size(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
+@arguments.sizes_by_name("size", first=None)
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros of shape ``size``, given as ``zeros(2, 3)`` or ``zeros((2, 3))``."""
     return _new("zeros", np.zeros(_size("zeros", size), _dtype("zeros", dtype)), device, requires_grad)
 
 
+@arguments.sizes_by_name("size", first=None)
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones of shape ``size``."""
     return _new("ones", np.ones(_size("ones", size), _dtype("ones", dtype)), device, requires_grad)
 
 
+@arguments.sizes_by_name("size", first=None)
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of shape ``size`` whose elements are whatever was in memory."""
     return _new("empty", np.empty(_size("empty", size), _dtype("empty", dtype)), device, requires_grad)
 
 
+def _number(op: str, argument: str, value: Any) -> Any:
+    """A Python or NumPy number; a tensor's only element."""
+    value = value.item() if isinstance(value, Tensor) else value
+    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+        raise DTypeError(must(op, argument, "a number", type(value).__name__))
+    return value
+
+
 def full(size: Any, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor of shape ``size`` filled with ``fill_value``, whose type gives the dtype."""
-    fill = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    fill = _number("full", "fill_value", fill_value)
     found = dtypes.result_type(fill) if dtype is None else dtypes.as_dtype("full", dtype)
-    return _new("full", np.full(_size("full", (size,)), fill, found), device, requires_grad)
+    array = np.full(_size("full", (size,)), converted("full", fill, found))
+    return _new("full", array, device, requires_grad)
 
 
 def _like(op: str, input: Tensor, dtype: Any) -> np.dtype:
-    arguments.check_tensor(op, "input", input)
+    if not isinstance(input, Tensor):
+        raise DTypeError(must(op, "input", "a Tensor", type(input).__name__))
     return input.dtype if dtype is None else dtypes.as_dtype(op, dtype)
 
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of ``input``'s shape, dtype and memory order."""
-    array = np.zeros_like(input.array, dtype=_like("zeros_like", input, dtype))
-    return _new("zeros_like", array, device, requires_grad)
+    dtype = _like("zeros_like", input, dtype)
+    return _new("zeros_like", np.zeros_like(input.array, dtype=dtype), device, requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of ``input``'s shape, dtype and memory order."""
-    array = np.ones_like(input.array, dtype=_like("ones_like", input, dtype))
-    return _new("ones_like", array, device, requires_grad)
+    dtype = _like("ones_like", input, dtype)
+    return _new("ones_like", np.ones_like(input.array, dtype=dtype), device, requires_grad)
 
 
 def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor like ``input`` whose elements are whatever was in memory."""
-    array = np.empty_like(input.array, dtype=_like("empty_like", input, dtype))
-    return _new("empty_like", array, device, requires_grad)
+    dtype = _like("empty_like", input, dtype)
+    return _new("empty_like", np.empty_like(input.array, dtype=dtype), device, requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """``fill_value`` in ``input``'s shape, dtype and memory order."""
-    array = np.full_like(input.array, fill_value, dtype=_like("full_like", input, dtype))
-    return _new("full_like", array, device, requires_grad)
+    dtype = _like("full_like", input, dtype)
+    fill = converted("full_like", _number("full_like", "fill_value", fill_value), dtype)
+    return _new("full_like", np.full_like(input.array, fill, dtype=dtype), device, requires_grad)
 
 
-def arange(*bounds: float, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def arange(
+    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """``arange(end)``, ``arange(start, end)`` or ``arange(start, end, step)``: counting from start, below end.
 
     int64 if all are ints, else the default dtype.
     """
-    if not 1 <= len(bounds) <= 3:
-        raise DTypeError(must("arange", "the bounds", "one, two or three numbers", f"{len(bounds)} arguments"))
-    numbers = [b.item() if isinstance(b, Tensor) else b for b in bounds]
-    if len(numbers) == 1:
-        numbers = [0, *numbers]
-    start, end, step = (*numbers, 1)[:3]
-    if step == 0 or (end - start) * step < 0:
+    if start is None or end is None:
+        start, end = 0, start if end is None else end
+    bounds = {"start": start, "end": end, "step": step}
+    start, end, step = (_number("arange", name, bound) for name, bound in bounds.items())
+    if not (np.isfinite([start, end]).all() and (end - start) * step >= 0 and step != 0):
         raise ArgumentError(must("arange", "step", f"nonzero, and lead from {start} to {end}", step))
     found = dtypes.result_type(start, end, step) if dtype is None else dtypes.as_dtype("arange", dtype)
     count = int(np.ceil((end - start) / step))
-    array = (start + step * np.arange(count)).astype(found)
-    return _new("arange", array, device, requires_grad)
+    return _new("arange", (start + step * np.arange(count)).astype(found), device, requires_grad)
 
 
 def linspace(
@@ -177,7 +215,8 @@ def linspace(
     """``steps`` numbers from ``start`` to ``end``, both included, evenly apart."""
     if arguments.as_int("linspace", "steps", steps) < 0:
         raise ArgumentError(must("linspace", "steps", "not negative", steps))
-    array = np.linspace(float(start), float(end), int(steps)).astype(_dtype("linspace", dtype))
+    first, last = arguments.as_float("linspace", "start", start), arguments.as_float("linspace", "end", end)
+    array = np.linspace(first, last, int(steps)).astype(_dtype("linspace", dtype))
     return _new("linspace", array, device, requires_grad)
 
 
@@ -207,6 +246,7 @@ def _random_dtype(op: str, dtype: Any) -> np.dtype:
     return found
 
 
+@arguments.sizes_by_name("size", first=None)
 def rand(
     *size: Any,
     generator: Generator | None = None,
@@ -219,6 +259,7 @@ def rand(
     return _new("rand", array, device, requires_grad)
 
 
+@arguments.sizes_by_name("size", first=None)
 def randn(
     *size: Any,
     generator: Generator | None = None,
@@ -231,26 +272,43 @@ def randn(
     return _new("randn", array, device, requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Uniform on [0, 1), in ``input``'s shape and dtype."""
-    return rand(*input.shape, dtype=_like("rand_like", input, dtype), requires_grad=requires_grad)
+    dtype = _like("rand_like", input, dtype)
+    return rand(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Normal, with mean 0 and variance 1, in ``input``'s shape and dtype."""
-    return randn(*input.shape, dtype=_like("randn_like", input, dtype), requires_grad=requires_grad)
+    dtype = _like("randn_like", input, dtype)
+    return randn(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def randint(*args: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randint(
+    *args: Any,
+    low: int = 0,
+    high: int | None = None,
+    size: Any = None,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """``randint(high, size)`` or ``randint(low, high, size)``: whole numbers from low (0) up to, without, high."""
-    if len(args) not in (2, 3):
-        raise DTypeError(must("randint", "the arguments", "(high, size) or (low, high, size)", f"{len(args)}"))
-    low, high, size = (0, *args) if len(args) == 2 else args
+    bounds = list(args)
+    if size is None and bounds:
+        size = bounds.pop()
+    if high is None and bounds:
+        high = bounds.pop()
+    low = bounds.pop() if bounds else low
+    if bounds or high is None or not isinstance(size, (tuple, list)):
+        raise DTypeError(must("randint", "the arguments", "(high, size) or (low, high, size)", args))
+    low, high = arguments.as_int("randint", "low", low), arguments.as_int("randint", "high", high)
     if not low < high:
         raise ArgumentError(must("randint", "high", f"above low = {low}", high))
     found = dtypes.int64 if dtype is None else dtypes.as_dtype("randint", dtype)
     drawn = numpy_generator(generator).integers(low, high, _size("randint", (size,)))
-    return Tensor(np.asarray(drawn, found), requires_grad)
+    return _new("randint", np.asarray(drawn, found), device, requires_grad)
 
 
 def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
@@ -260,3 +318,45 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None) -
         raise ArgumentError(must("randperm", "n", "not negative", n))
     found = dtypes.int64 if dtype is None else dtypes.as_dtype("randperm", dtype)
     return Tensor(numpy_generator(generator).permutation(count).astype(found))
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal, with a mean and standard deviation for each element.
+
+    Args:
+        mean: a tensor of floats, or a number.
+        std: a tensor of floats that broadcasts with ``mean``, or a number; not negative.
+        size: the shape, where both are numbers (and only then).
+        generator: where the random numbers come from.
+        dtype: of the result; by default that of the tensors, or the default dtype.
+        device: "cpu".
+        requires_grad: make the result a leaf. No gradient flows to ``mean`` and ``std``.
+
+    >>> import minidl
+    >>> minidl.normal(minidl.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 2.])
+    """
+    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
+    for x in tensors:
+        if not x.is_floating_point():
+            raise DTypeError(must("normal", "mean and std", "of floats", x.dtype))
+    if (size is None) == (not tensors):
+        raise DTypeError(must("normal", "size", "given if, and only if, mean and std are numbers", size))
+    shape = arguments.check_broadcast("normal", *[x.shape for x in tensors]) if tensors else _size("normal", (size,))
+    if dtype is None and tensors:
+        dtype = tensors[0].dtype
+    found = _random_dtype("normal", dtype)
+    centre, spread = (x.array if isinstance(x, Tensor) else x for x in (mean, std))
+    if np.any(np.less(spread, 0)):
+        raise ArgumentError(must("normal", "std", "not negative", np.min(spread)))
+    array = np.asarray(centre + spread * _normal(shape, found, generator), found)
+    return _new("normal", array, device, requires_grad)

@@ -13,7 +13,7 @@ import numpy as np
 from minidl.errors import ArgumentError, DTypeError, must
 
 __all__ = [
-    "dtype", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "finfo",
+    "dtype", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "finfo", "iinfo",
     "get_default_dtype", "set_default_dtype", "promote_types", "result_type",
 ]  # fmt: skip
 
@@ -33,7 +33,7 @@ ALL = (float16, float32, float64, int8, int16, int32, int64, uint8, bool_)
 _BY_NAME: dict[str, np.dtype] = {d.name: d for d in ALL} | {
     "half": float16, "float": float32, "double": float64, "short": int16, "int": int32, "long": int64,
 }  # fmt: skip
-_BY_PYTHON_TYPE: dict[Any, np.dtype] = {float: float32, int: int64, bool: bool_}
+_BY_PYTHON_TYPE: dict[Any, np.dtype] = {float: float64, int: int64, bool: bool_}
 
 _default = float32
 
@@ -60,7 +60,7 @@ def as_dtype(op: str, d: Any) -> np.dtype:
     """
     try:
         if d in _BY_PYTHON_TYPE:
-            return _default if d is float else _BY_PYTHON_TYPE[d]
+            return _BY_PYTHON_TYPE[d]
         found = _BY_NAME.get(d) or np.dtype(d) if isinstance(d, str) else np.dtype(d)
     except TypeError:
         raise DTypeError(must(op, "dtype", "a dtype", repr(d))) from None
@@ -135,7 +135,21 @@ class finfo:
     """Machine limits of a floating dtype: ``eps``, ``max``, ``min``, ``tiny``, ``bits``."""
 
     def __init__(self, d: Any = None) -> None:
-        info = np.finfo(_default if d is None else as_dtype("finfo", d))
+        d = _default if d is None else as_dtype("finfo", d)
+        if d.kind != "f":
+            raise DTypeError(must("finfo", "d", "a floating dtype", d))
+        info = np.finfo(d)
         self.eps, self.max, self.min = float(info.eps), float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.smallest_normal)
         self.bits, self.dtype = info.bits, info.dtype.name
+
+
+class iinfo:
+    """The range of an integer dtype: ``max``, ``min``, ``bits``."""
+
+    def __init__(self, d: Any) -> None:
+        d = as_dtype("iinfo", d)
+        if d.kind not in "iu":
+            raise DTypeError(must("iinfo", "d", "an integer dtype", d))
+        info = np.iinfo(d)
+        self.max, self.min, self.bits, self.dtype = int(info.max), int(info.min), info.bits, d.name

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, GradError, ShapeError, must
 from minidl.dtypes import can_cast
+from minidl.errors import DTypeError, GradError, ShapeError, must
 from minidl.grad_mode import enable_grad, state
 from minidl.tape import Memory, Node, Op, record
 
@@ -90,13 +90,13 @@ def is_leaf(node: Node | None) -> bool:
 def check_writable(tensor: Tensor, name: str) -> None:
     """Raise if ``tensor`` cannot be changed in place by the operation ``name``."""
     array, view = tensor.array, tensor._view
-    if state.recording:
-        if is_leaf(tensor._node) or (view is not None and is_leaf(view.base._node)):
-            what = "a leaf" if is_leaf(tensor._node) else "a view of a leaf"
-            raise GradError(
-                f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
-                "recorded; do it within no_grad(), or change a clone"
-            )
+    of_leaf = view is not None and is_leaf(view.base._node)
+    if state.recording and (of_leaf or is_leaf(tensor._node)):
+        what = "a view of a leaf" if of_leaf else "a leaf"
+        raise GradError(
+            f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
+            "recorded; do it within no_grad(), or change a clone"
+        )
     shared = array.size > 0 and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
     if shared or not array.flags.writeable:
         raise GradError(
@@ -150,7 +150,7 @@ def in_place(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..., Te
         result = out_of_place(self, *args, **kwargs)
         if result._node is not None:
             _keep_old_value(result._node, self)
-            if result.array.dtype != self.array.dtype:
+            if result.array.dtype != self.array.dtype and can_cast(result.array.dtype, self.array.dtype):
                 result = result.to(self.array.dtype)
         write(self, result.array, result._node, name)
         return self

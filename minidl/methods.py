@@ -12,14 +12,25 @@ from minidl.inplace import in_place
 from minidl.ops import (
     activation,
     comparison,
+    composite,
     conversion,
+    counting,
     elementwise,
     indexing,
     joining,
     linalg,
+    matrices,
+    ordering,
     reduce,
     replace,
+    rounding,
+    sampling,
+    scan,
+    scattering,
     shape,
+    special,
+    trigonometric,
+    vector_norm,
 )
 from minidl.ops.arguments import is_operand
 
@@ -49,6 +60,7 @@ class Methods:
     div = divide = true_divide = __truediv__ = elementwise.div
     pow = __pow__ = elementwise.pow
     neg = negative = __neg__ = elementwise.neg
+    positive = __pos__ = elementwise.positive
     floor_divide = __floordiv__ = elementwise.floor_divide
     remainder = __mod__ = elementwise.remainder
     fmod = elementwise.fmod
@@ -65,6 +77,22 @@ class Methods:
     tanh, sigmoid, relu, sign = elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.sign
     maximum, minimum = elementwise.maximum, elementwise.minimum
     where = _where
+    sin, cos, tan = trigonometric.sin, trigonometric.cos, trigonometric.tan
+    asin = arcsin = trigonometric.asin
+    acos = arccos = trigonometric.acos
+    atan = arctan = trigonometric.atan
+    atan2 = arctan2 = trigonometric.atan2
+    sinh, cosh = trigonometric.sinh, trigonometric.cosh
+    asinh = arcsinh = trigonometric.asinh
+    acosh = arccosh = trigonometric.acosh
+    atanh = arctanh = trigonometric.atanh
+    exp2, expm1, log2, log10, log1p = special.exp2, special.expm1, special.log2, special.log10, special.log1p
+    logaddexp, reciprocal, rsqrt, erf = special.logaddexp, special.reciprocal, special.rsqrt, special.erf
+    floor, ceil, round, frac = rounding.floor, rounding.ceil, rounding.round, rounding.frac
+    trunc = fix = rounding.trunc
+    lerp, addcmul, addcdiv = composite.lerp, composite.addcmul, composite.addcdiv
+    nan_to_num = composite.nan_to_num
+    bernoulli, multinomial = sampling.bernoulli, sampling.multinomial
     softmax, log_softmax = activation.softmax, activation.log_softmax
 
     # Comparison and logic
@@ -88,10 +116,19 @@ class Methods:
     sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
     max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
     argmax, argmin, logsumexp = reduce.argmax, reduce.argmin, reduce.logsumexp
+    norm = vector_norm.norm
+    cumsum, cumprod, cummax, cummin = scan.cumsum, scan.cumprod, scan.cummax, scan.cummin
+    diff = scan.diff
+
+    # Order
+    sort, argsort, topk, kthvalue = ordering.sort, ordering.argsort, ordering.topk, ordering.kthvalue
+    median, quantile = ordering.median, ordering.quantile
+    unique, bincount = counting.unique, counting.bincount
     all, any = comparison.all, comparison.any
 
     # Shape
     reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
+    ravel = shape.ravel
     squeeze, unsqueeze = shape.squeeze, shape.unsqueeze
     movedim = moveaxis = shape.movedim
     transpose = swapdims = shape.transpose
@@ -109,11 +146,16 @@ class Methods:
     select, narrow = shape.select, shape.narrow
     gather, index_select, take_along_dim = indexing.gather, indexing.index_select, indexing.take_along_dim
     masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
+    repeat_interleave, index_add = scattering.repeat_interleave, scattering.index_add
+    scatter, scatter_add = scattering.scatter, scattering.scatter_add
 
     # Linear algebra
     matmul = __matmul__ = linalg.matmul
     __rmatmul__ = _reflected(linalg.matmul)
     mm, bmm, mv, dot, outer = linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
+    addmm, baddbmm, cross = matrices.addmm, matrices.baddbmm, matrices.cross
+    tril, triu, trace = matrices.tril, matrices.triu, matrices.trace
+    diag, diagonal = matrices.diag, matrices.diagonal
 
     # Conversion
     to, type, type_as, cpu = conversion.to, conversion.type, conversion.type_as, conversion.cpu
@@ -154,3 +196,25 @@ class Methods:
         in_place("zero_", replace.zero),
     )
     normal_, uniform_ = in_place("normal_", replace.normal), in_place("uniform_", replace.uniform)
+    sin_, cos_, tan_ = in_place("sin_", sin), in_place("cos_", cos), in_place("tan_", tan)
+    asin_ = arcsin_ = in_place("asin_", asin)
+    acos_ = arccos_ = in_place("acos_", acos)
+    atan_ = arctan_ = in_place("atan_", atan)
+    atan2_ = arctan2_ = in_place("atan2_", atan2)
+    sinh_, cosh_ = in_place("sinh_", sinh), in_place("cosh_", cosh)
+    asinh_ = arcsinh_ = in_place("asinh_", asinh)
+    acosh_ = arccosh_ = in_place("acosh_", acosh)
+    atanh_ = arctanh_ = in_place("atanh_", atanh)
+    exp2_, expm1_, erf_ = in_place("exp2_", exp2), in_place("expm1_", expm1), in_place("erf_", erf)
+    log2_, log10_, log1p_ = in_place("log2_", log2), in_place("log10_", log10), in_place("log1p_", log1p)
+    reciprocal_, rsqrt_ = in_place("reciprocal_", reciprocal), in_place("rsqrt_", rsqrt)
+    floor_, ceil_, trunc_ = in_place("floor_", floor), in_place("ceil_", ceil), in_place("trunc_", trunc)
+    round_, frac_, fix_ = in_place("round_", round), in_place("frac_", frac), trunc_
+    lerp_, nan_to_num_ = in_place("lerp_", lerp), in_place("nan_to_num_", nan_to_num)
+    addcmul_, addcdiv_ = in_place("addcmul_", addcmul), in_place("addcdiv_", addcdiv)
+    addmm_, baddbmm_ = in_place("addmm_", addmm), in_place("baddbmm_", baddbmm)
+    cumsum_, cumprod_ = in_place("cumsum_", cumsum), in_place("cumprod_", cumprod)
+    tril_, triu_ = in_place("tril_", tril), in_place("triu_", triu)
+    scatter_, scatter_add_ = in_place("scatter_", scatter), in_place("scatter_add_", scatter_add)
+    index_add_ = in_place("index_add_", index_add)
+    bernoulli_ = in_place("bernoulli_", sampling.bernoulli_half)

@@ -13,21 +13,35 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import GradError
+from minidl import dtypes
+from minidl.errors import GradError, ShapeError, must
 from minidl.grad_mode import state
-from minidl.ops import elementwise, joining, linalg, reduce, shape
-from minidl.ops.arguments import cast, is_array
+from minidl.ops import elementwise, joining, linalg, reduce, rounding, shape, special, trigonometric
+from minidl.ops.arguments import cast, dims, is_array
 from minidl.tape import Op
 
 # ufunc -> Op: those whose forward is the ufunc itself.
 UFUNCS: dict[Any, Op] = {
-    op.forward: op for op in vars(elementwise).values() if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
+    op.forward: op
+    for family in (elementwise, rounding, special, trigonometric)
+    for op in vars(family).values()
+    if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
 }
 UFUNCS[np.sign] = elementwise._sign
 
 _reshape, _broadcast_to = shape.reshape, shape.broadcast_to  # "shape" is a parameter's name below
 
-# function -> the same in terms of minidl's operations, with NumPy's parameter names.
+
+
+def _squeeze(a: Any, axis: Any = None) -> Any:
+    if axis is None:
+        return shape.squeeze(a)
+    if any(a.shape[d] != 1 for d in dims("squeeze", axis, a.ndim, "axis")):
+        raise ShapeError(must("squeeze", "axis", "dimensions of size 1", f"{axis} of shape {a.shape}"))
+    return shape.squeeze(a, axis)
+
+
+# function -> the same in terms of minidl's operations, for tensors of floats, with NumPy's parameter names.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: lambda a, axis=None, keepdims=False: reduce.sum(a, axis, keepdims),
     np.mean: lambda a, axis=None, keepdims=False: reduce.mean(a, axis, keepdims),
@@ -41,14 +55,15 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.swapaxes: lambda a, axis1, axis2: shape.transpose(a, axis1, axis2),
     np.moveaxis: lambda a, source, destination: shape.movedim(a, source, destination),
     np.expand_dims: lambda a, axis: shape.unsqueeze(a, axis),
-    np.squeeze: lambda a, axis=None: shape.squeeze(a) if axis is None else shape.squeeze(a, axis),
+    np.squeeze: _squeeze,
     np.broadcast_to: lambda array, shape: _broadcast_to(array, shape),
-    np.concatenate: lambda arrays, axis=0: joining.cat(_tensors(arrays), axis),
-    np.stack: lambda arrays, axis=0: joining.stack(_tensors(arrays), axis),
-    np.where: lambda condition, x, y: elementwise.where(condition, x, y),
+    np.concatenate: lambda arrays, axis=0: joining.cat(_as_one_dtype(arrays), axis),
+    np.stack: lambda arrays, axis=0: joining.stack(_as_one_dtype(arrays), axis),
+    np.where: lambda condition, x, y: elementwise.where(condition, *_as_one_dtype((x, y))),
     np.clip: lambda a, a_min=None, a_max=None: elementwise.clamp(a, a_min, a_max),
     np.copy: lambda a: shape.clone(a),
 }
+FUNCTIONS |= {np.amax: FUNCTIONS[np.max], np.amin: FUNCTIONS[np.min]}
 
 # Their results have no gradient in any case.
 CONSTANT = {
@@ -58,43 +73,48 @@ CONSTANT = {
 }  # fmt: skip
 
 
-def array_ufunc(self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+def array_ufunc(_self: Any, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
     """Tensor's ``__array_ufunc__``."""
     if method == "__call__" and not kwargs:
         if ufunc is np.matmul:
-            return linalg.matmul(*_tensors(inputs))
+            return linalg.matmul(*_as_one_dtype(inputs))
         if ufunc in UFUNCS:
             return UFUNCS[ufunc](*_as_numpy_would(ufunc, inputs))
-    constant = ufunc.nout == 1 and ufunc.types[0].endswith("?") and method == "__call__"  # comparisons
+    constant = method == "__call__" and not {"d->?", "dd->?"}.isdisjoint(ufunc.types)  # comparisons
     return _on_arrays(ufunc.__name__, getattr(ufunc, method), inputs, kwargs, constant)
 
 
 def _as_numpy_would(ufunc: np.ufunc, inputs: tuple[Any, ...]) -> list[Any]:
     """The operands in the dtypes of the loop that NumPy picks; Python numbers stay weak."""
-    kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in inputs]
+    operands = [x if is_array(x) or type(x) in (int, float) else np.asarray(x) for x in inputs]
+    kinds = [x.dtype if is_array(x) else type(x) for x in operands]
     if all(k == kinds[0] and getattr(k, "kind", "") == "f" for k in kinds):
-        return list(inputs)
-    arrays = [np.asarray(x) if isinstance(x, (list, tuple)) else x for x in inputs]
-    kinds = [x.dtype if hasattr(x, "dtype") else type(x) for x in arrays]
+        return operands
     resolved = ufunc.resolve_dtypes((*kinds, None))
-    return [cast(x, to) if is_array(x) else x for x, to in zip(arrays, resolved, strict=False)]
+    return [cast(x, to) if is_array(x) else x for x, to in zip(operands, resolved, strict=False)]
 
 
-def array_function(self: Any, function: Callable[..., Any], types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def _as_one_dtype(operands: Any) -> list[Any]:
+    """The operands in the dtype that NumPy would give their union; Python numbers stay weak."""
+    arrays = [x if is_array(x) or type(x) in (int, float) else np.asarray(x) for x in operands]
+    dtype = np.result_type(*(x.dtype if is_array(x) else x for x in arrays))
+    return [cast(x, dtype) if is_array(x) else x for x in arrays]
+
+
+def array_function(_self: Any, function: Callable[..., Any], _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Tensor's ``__array_function__``."""
+    tensors: list[Any] = []
+    _unwrap((args, kwargs), tensors)
     ours = FUNCTIONS.get(function)
-    if ours is not None:
+    if ours is not None and all(t.is_floating_point() for t in tensors):
         try:
             call = inspect.signature(ours).bind(*args, **kwargs)
         except TypeError:
             pass  # an argument, such as out, that only NumPy's own function takes
         else:
-            return ours(*call.args, **call.kwargs)
+            if call.arguments.get("axis") != ():  # no axes, which to minidl's reductions means all
+                return ours(*call.args, **call.kwargs)
     return _on_arrays(function.__name__, function, args, kwargs, function in CONSTANT)
-
-
-def _tensors(arrays: Any) -> list[Any]:
-    return [x if is_array(x) else np.asarray(x) for x in arrays]
 
 
 def _on_arrays(name: str, function: Callable[..., Any], args: Any, kwargs: Any, constant: bool) -> Any:
@@ -108,11 +128,13 @@ def _on_arrays(name: str, function: Callable[..., Any], args: Any, kwargs: Any, 
     if not constant and state.recording and any(t.requires_grad for t in tensors):
         raise GradError(f"numpy.{name}: its gradient is not known; use minidl's own operations, or detach() first")
     result = function(*arrays, **named)
-    for target in kwargs.get("out") or ():
+    if kwargs.get("out") is None:
+        return _wrap(result, tensors[0])
+    targets = kwargs["out"] if isinstance(kwargs["out"], tuple) else (kwargs["out"],)
+    for target in targets:
         if hasattr(target, "mark_written"):
             target.mark_written(f"numpy.{name}")
-            return target
-    return _wrap(result, tensors[0])
+    return targets[0] if len(targets) == 1 else targets
 
 
 def _unwrap(value: Any, found: list[Any]) -> Any:
@@ -127,10 +149,13 @@ def _unwrap(value: Any, found: list[Any]) -> Any:
 
 
 def _wrap(result: Any, tensor: Any) -> Any:
-    """``result`` with tensors in place of arrays; they share no memory with ``tensor``, whose history knows none."""
-    if isinstance(result, (np.ndarray, np.generic)):
+    """``result`` with tensors in place of the arrays that minidl computes with.
+
+    They share no memory with ``tensor``, whose history would not know of it.
+    """
+    if isinstance(result, (np.ndarray, np.generic)) and result.dtype in dtypes.ALL:
         array = np.array(result) if np.may_share_memory(result, tensor.array) else np.asarray(result)
         return Op("numpy", lambda _tensor: array)(tensor)
-    if type(result) in (list, tuple) and any(isinstance(r, np.ndarray) for r in result):
+    if type(result) in (list, tuple):
         return type(result)([_wrap(r, tensor) for r in result])
     return result

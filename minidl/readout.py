@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DTypeError, must
+from minidl.errors import ArgumentError, DimensionError, DTypeError, must
 from minidl.ops import arguments
 from minidl.ops.joining import unbind
 from minidl.printing import tensor_repr
@@ -25,7 +25,11 @@ class Readout:
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry at ``dim``."""
-        return self.shape if dim is None else self.shape[arguments.dim("size", dim, self.ndim)]
+        if dim is None:
+            return self.shape
+        if self.ndim == 0:
+            raise DimensionError(must("size", "dim", "None for a tensor of no dimensions", dim))
+        return self.shape[arguments.dim("size", dim, self.ndim)]
 
     def dim(self) -> int:
         """How many dimensions."""

@@ -136,10 +136,14 @@ class _Check:
         found = grad(outputs, targets, cotangents, materialize_grads=True)
         return [g.array for g in found if g is not None]
 
-    def value(self) -> float:
-        """The sum of the outputs, weighted with the cotangents."""
-        outputs = _outputs(self.func, self.inputs)
-        return float(sum(np.sum(v * y.array) for v, y in zip(self.cotangents, outputs, strict=True)))
+    def values(self) -> list[np.ndarray]:
+        """The outputs now: copies, because they may be views of the inputs, which move."""
+        return [y.array.copy() for y in _outputs(self.func, self.inputs)]
+
+    def slope(self, below: list[np.ndarray], above: list[np.ndarray], distance: float) -> float:
+        """How the outputs change over ``distance``, weighted with the cotangents."""
+        changes = [b - a for a, b in zip(below, above, strict=True)]  # first: what does not change adds no noise
+        return float(sum(np.sum(v * change) for v, change in zip(self.cotangents, changes, strict=True))) / distance
 
     def unchanged_inputs(self) -> None:
         for i, (x, before) in enumerate(zip(self.inputs, self.before, strict=True)):
@@ -151,10 +155,11 @@ class _Check:
         places = list(np.ndindex(array.shape))
         if len(places) > max_elements:
             places = [places[k] for k in self.random.choice(len(places), max_elements, replace=False)]
-        here = self.value()
+        here = self.values()
         for place in places:
             above, below = self.moved(array, place, eps), self.moved(array, place, -eps)
-            slope, right, left = (above - below) / (2 * eps), (above - here) / eps, (here - below) / eps
+            slope = self.slope(below, above, 2 * eps)
+            left, right = self.slope(below, here, eps), self.slope(here, above, eps)
             if abs(right - left) > 1e-2 * max(1.0, abs(right), abs(left)):
                 raise GradcheckError(
                     f"gradcheck: a kink at element {place} of input {i}, which is {array[place]:.6g}: the slope is "
@@ -166,12 +171,12 @@ class _Check:
                     f"{gradient[place]:.9g}, the difference quotient {slope:.9g}"
                 )
 
-    def moved(self, array: np.ndarray, place: tuple[int, ...], by: float) -> float:
-        """The value with one element of an input moved."""
+    def moved(self, array: np.ndarray, place: tuple[int, ...], by: float) -> list[np.ndarray]:
+        """The outputs with one element of an input moved."""
         before = array[place]
         array[place] = before + by
         try:
-            return self.value()
+            return self.values()
         finally:
             array[place] = before
 

@@ -67,7 +67,9 @@ def test_grad_with_the_same_input_twice() -> None:
 
 def test_an_unused_input() -> None:
     x, unused = leaf(3.0), leaf(5.0, 6.0)
-    with pytest.raises(GradError, match=r"grad: the outputs do not depend on input 1; pass allow_unused=True"):
+    with pytest.raises(
+        GradError, match=r"grad: the outputs do not depend on input 1; pass allow_unused=True"
+    ):
         minidl.grad(x * 2, [x, unused])
     assert minidl.grad(x * 2, [x, unused], allow_unused=True)[1] is None
     zeros = minidl.grad(x * 2, [x, unused], materialize_grads=True)[1]
@@ -92,7 +94,9 @@ def test_errors_of_grad() -> None:
     x = leaf(1.0, 2.0)
     with pytest.raises(ArgumentError, match="grad: inputs must be at least one tensor, got none"):
         minidl.grad(x.sum(), [])
-    with pytest.raises(GradError, match=r"grad: gradient must be given for a tensor of shape \(2,\), got None"):
+    with pytest.raises(
+        GradError, match=r"grad: gradient must be given for a tensor of shape \(2,\), got None"
+    ):
         minidl.grad(x * 2, x)
     with pytest.raises(GradError, match="grad: every input must be a tensor that requires a gradient"):
         minidl.grad(x.sum(), minidl.ones(2))
@@ -138,11 +142,15 @@ def test_the_gradient_passed_in_takes_the_tensors_dtype() -> None:
 
 def test_errors_of_backward() -> None:
     x = leaf(1.0, 2.0)
-    with pytest.raises(GradError, match=r"backward: gradient must be given for a tensor of shape \(2,\), got None"):
+    with pytest.raises(
+        GradError, match=r"backward: gradient must be given for a tensor of shape \(2,\), got None"
+    ):
         (x * 2).backward()
     with pytest.raises(DTypeError, match="backward: gradient must be a Tensor, got ndarray"):
         (x * 2).backward(np.ones(2))
-    with pytest.raises(ShapeError, match=r"backward: gradient must be of the tensor's shape \(2,\), got \(\)"):
+    with pytest.raises(
+        ShapeError, match=r"backward: gradient must be of the tensor's shape \(2,\), got \(\)"
+    ):
         (x * 2).backward(minidl.tensor(1.0))
     with pytest.raises(ArgumentError, match="backward: inputs must be at least one tensor, got none"):
         x.sum().backward(inputs=[])
@@ -266,9 +274,8 @@ def test_contexts_nest() -> None:
 
 def test_contexts_end_with_exceptions() -> None:
     for context in (minidl.no_grad, lambda: minidl.set_grad_enabled(False)):
-        with pytest.raises(KeyError), context():
-            assert not recording()
-            raise KeyError
+        with pytest.raises(KeyError, match="False"), context():
+            raise KeyError(recording())
         assert recording()
 
 
@@ -280,7 +287,9 @@ def test_one_object_can_be_entered_within_itself_and_again() -> None:
         assert recording()
 
 
-@pytest.mark.parametrize("decorator", [minidl.no_grad, minidl.no_grad(), lambda f: minidl.set_grad_enabled(False)(f)])
+@pytest.mark.parametrize(
+    "decorator", [minidl.no_grad, minidl.no_grad(), lambda f: minidl.set_grad_enabled(False)(f)]
+)
 def test_decorators_keep_name_arguments_and_result(decorator: Any) -> None:
     @decorator
     def function(x: int, *, y: int) -> tuple[int, bool]:

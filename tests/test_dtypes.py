@@ -25,7 +25,9 @@ def operand(library: Any, name: str, kind: str) -> Any:
 
 OPERANDS = [(name, kind) for name in NAMES for kind in ("dims", "no dims")]
 OPERANDS += [(name, "number") for name in ("float", "int", "bool")]
-PAIRS = [(a, b) for a, b in itertools.product(OPERANDS, OPERANDS) if "number" not in (a[1], b[1]) or a[1] != b[1]]
+PAIRS = [
+    (a, b) for a, b in itertools.product(OPERANDS, OPERANDS) if "number" not in (a[1], b[1]) or a[1] != b[1]
+]
 
 
 def name_of(torch_dtype: Any) -> str:
@@ -51,10 +53,8 @@ def is_power_of_bool(first: tuple[str, str], second: tuple[str, str]) -> bool:
 def test_operations_promote_as_pytorch(operation: str) -> None:
     def compute(library: Any, first: tuple[str, str], second: tuple[str, str]) -> str:
         a, b = operand(library, *first), operand(library, *second)
-        if operation == "where":
-            y = library.where(library.ones(2) > 0, a, b)
-        else:
-            y = getattr(library, operation)(a, b)
+        before = (library.ones(2) > 0,) if operation == "where" else ()
+        y = getattr(library, operation)(*before, a, b)
         return y.dtype.name if library is minidl else name_of(y.dtype)
 
     for first, second in PAIRS:
@@ -90,7 +90,9 @@ def test_operators_promote_and_refuse_as_pytorch(sign: str) -> None:
         assert found[0] == found[1], (first, second)
 
 
-@pytest.mark.parametrize("function", ["exp", "log", "sqrt", "tanh", "sigmoid", "abs", "neg", "sign", "relu", "square"])
+@pytest.mark.parametrize(
+    "function", ["exp", "log", "sqrt", "tanh", "sigmoid", "abs", "neg", "sign", "relu", "square"]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_functions_of_one_argument_give_pytorchs_dtype(function: str, name: str) -> None:
     found = []
@@ -108,7 +110,9 @@ def test_promote_types_and_can_cast() -> None:
     for a, b in itertools.product(NAMES, NAMES):
         ours = minidl.promote_types(getattr(dtypes, _own(a)), getattr(dtypes, _own(b)))
         assert ours.name == name_of(torch.promote_types(getattr(torch, a), getattr(torch, b)))
-        assert dtypes.can_cast(np.dtype(a), np.dtype(b)) == torch.can_cast(getattr(torch, a), getattr(torch, b))
+        assert dtypes.can_cast(np.dtype(a), np.dtype(b)) == torch.can_cast(
+            getattr(torch, a), getattr(torch, b)
+        )
 
 
 def _own(name: str) -> str:
@@ -119,7 +123,9 @@ def test_result_type_of_several_and_of_none() -> None:
     x, scalar = minidl.ones(2, dtype=minidl.int8), minidl.tensor(1.0, dtype=minidl.float64)
     assert dtypes.result_type(x, scalar, 3) == minidl.float64
     assert dtypes.result_type(2, 3.0) == minidl.float32
-    with pytest.raises(ArgumentError, match="result_type: operands must be at least one array or number, got none"):
+    with pytest.raises(
+        ArgumentError, match="result_type: operands must be at least one array or number, got none"
+    ):
         dtypes.result_type()
 
 
@@ -127,7 +133,13 @@ def test_dtypes_are_numpys_under_pytorchs_names() -> None:
     for name in NAMES:
         assert getattr(minidl, name) == np.dtype(name)
         assert np.zeros(1, getattr(minidl, name)).dtype.name == name
-    pairs = [("half", "float16"), ("float", "float32"), ("double", "float64"), ("short", "int16"), ("int", "int32")]
+    pairs = [
+        ("half", "float16"),
+        ("float", "float32"),
+        ("double", "float64"),
+        ("short", "int16"),
+        ("int", "int32"),
+    ]
     for alias, name in [*pairs, ("long", "int64")]:
         assert getattr(minidl, alias) == np.dtype(name)
 
@@ -136,7 +148,7 @@ def test_dtypes_are_numpys_under_pytorchs_names() -> None:
     ("given", "expected"),
     [
         (np.float64, "float64"), ("float64", "float64"), ("double", "float64"), ("float", "float32"),
-        ("long", "int64"), (np.dtype(">f4"), "float32"), (float, "float32"), (int, "int64"), (bool, "bool"),
+        ("long", "int64"), (np.dtype(">f4"), "float32"), (float, "float64"), (int, "int64"), (bool, "bool"),
     ],
 )  # fmt: skip
 def test_as_dtype(given: Any, expected: str) -> None:
@@ -159,7 +171,13 @@ def test_the_default_dtype() -> None:
     assert minidl.get_default_dtype() == minidl.float32
     minidl.set_default_dtype(minidl.float64)
     try:
-        made = [minidl.tensor(1.0), minidl.zeros(1), minidl.randn(1), minidl.tensor([1]) / 2, minidl.arange(0.5)]
+        made = [
+            minidl.tensor(1.0),
+            minidl.zeros(1),
+            minidl.randn(1),
+            minidl.tensor([1]) / 2,
+            minidl.arange(0.5),
+        ]
         assert {x.dtype for x in made} == {minidl.float64}
         assert repr(minidl.ones(1)) == "tensor([1.])"
         assert repr(minidl.ones(1, dtype=minidl.float32)) == "tensor([1.], dtype=float32)"

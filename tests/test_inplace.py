@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import minidl
@@ -44,7 +44,9 @@ class Machine:
             result = STEPS[name](self, self.tensors[a % len(self.tensors)], b, c)
         except (RuntimeError, ValueError) as error:
             raise Refused(f"{name}: {error}") from error
-        self.tensors.extend(result if isinstance(result, (list, tuple)) else [] if result is None else [result])
+        self.tensors.extend(
+            result if isinstance(result, (list, tuple)) else [] if result is None else [result]
+        )
 
     def other(self, number: int, shape: Any) -> Any:
         """A tensor chosen by ``number`` that broadcasts to ``shape``: if need be its sum."""
@@ -88,7 +90,9 @@ def _fancy(m: Machine, x: Any, b: int, c: int) -> Any:
 
 def _make_leaf(m: Machine, x: Any, b: int, c: int) -> None:
     shares = [np.shares_memory(m.memory(x), m.memory(y)) for y in m.tensors]
-    if x.is_leaf and not x.requires_grad and sum(shares) == 1 and 0 not in x.shape:  # to PyTorch the views of a leaf are leaves as well
+    if (
+        x.is_leaf and not x.requires_grad and sum(shares) == 1 and 0 not in x.shape
+    ):  # to PyTorch the views of a leaf are leaves as well
         m.leaves.append(x.requires_grad_())
 
 
@@ -152,7 +156,7 @@ WRITE = {
     "setitem_fancy": _set_fancy,
 }
 # A step that changes in place returns the tensor itself, which is in the list already.
-WRITE = {name: (lambda step: lambda m, x, b, c: (step(m, x, b, c), None)[1])(step) for name, step in WRITE.items()}
+WRITE = {name: lambda m, x, b, c, write=write: (write(m, x, b, c), None)[1] for name, write in WRITE.items()}
 # What finite differences cannot follow, because it cuts the graph.
 CUT = {
     "write_without_grad": _without_grad(lambda m, x, b, c: WRITE[list(WRITE)[b % len(WRITE)]](m, x, c, b)),
@@ -165,7 +169,10 @@ STEPS: dict[str, Callable[..., Any]] = {**CALCULATE, **VIEW, **WRITE, **CUT, **B
 LEAVES = [np.array([[0.31, -0.62, 0.93], [-0.24, 0.55, 0.17]]), np.array([0.43, -0.36, 0.89])]
 numbers = st.integers(0, 12)
 one_step = st.one_of(
-    *(st.tuples(st.sampled_from(list(kind)), numbers, numbers, numbers) for kind in (CALCULATE, VIEW, WRITE, WRITE)),
+    *(
+        st.tuples(st.sampled_from(list(kind)), numbers, numbers, numbers)
+        for kind in (CALCULATE, VIEW, WRITE, WRITE)
+    ),
     st.tuples(st.sampled_from([*CUT, *BACKWARD]), numbers, numbers, numbers),
 )
 programs = st.lists(one_step, min_size=2, max_size=10)
@@ -179,10 +186,10 @@ def _machine(leaves: list[np.ndarray]) -> Machine:
     return Machine(minidl, _new_minidl, leaves)
 
 
-def _attempt(action: Callable[[], Any]) -> str | None:
+def _attempt(action: Callable[..., Any], *args: Any) -> str | None:
     """None if the action goes through; what a library said if it refuses."""
     try:
-        action()
+        action(*args)
     except Refused as error:
         return str(error)
     except (RuntimeError, ValueError) as error:
@@ -209,7 +216,7 @@ def test_random_programs_give_pytorchs_gradients_or_both_refuse(program: list[St
     ours, theirs = _machine(LEAVES), Machine(torch, torch.tensor, LEAVES)
     done: list[Step] = []
     for step in [*program, ("backward", last, 0, 0)]:
-        said, theirs_said = _attempt(lambda: ours.run(step)), _attempt(lambda: theirs.run(step))
+        said, theirs_said = _attempt(ours.run, step), _attempt(theirs.run, step)
         if step[0] == "backward" and (said or theirs_said):
             ours.clear()  # a refused backward may have delivered a part
             theirs.clear()
@@ -229,14 +236,22 @@ def test_random_programs_give_pytorchs_gradients_or_both_refuse(program: list[St
 
 def _compare(ours: Machine, theirs: Machine, done: list[Step]) -> None:
     for i, (x, y) in enumerate(zip(ours.tensors, theirs.tensors, strict=True)):
-        np.testing.assert_allclose(x.array, y.detach().numpy(), rtol=1e-9, atol=1e-12, err_msg=f"value {i} of {done}")
-        with contextlib.suppress(RuntimeError):  # PyTorch's of an output of unbind, after its base was written
+        np.testing.assert_allclose(
+            x.array, y.detach().numpy(), rtol=1e-9, atol=1e-12, err_msg=f"value {i} of {done}"
+        )
+        with contextlib.suppress(
+            RuntimeError
+        ):  # PyTorch's of an output of unbind, after its base was written
             assert (x.requires_grad, x.is_leaf) == (y.requires_grad, y.is_leaf), f"tensor {i} after {done}"
     for i, (x, y) in enumerate(zip(ours.leaves, theirs.leaves, strict=True)):
         assert (x.grad is None) == (y.grad is None), f"gradient of leaf {i} after {done}"
         if x.grad is not None:
             np.testing.assert_allclose(
-                x.grad.array, y.grad.numpy(), rtol=1e-9, atol=1e-12, err_msg=f"gradient of leaf {i} after {done}"
+                x.grad.array,
+                y.grad.numpy(),
+                rtol=1e-9,
+                atol=1e-12,
+                err_msg=f"gradient of leaf {i} after {done}",
             )
 
 
@@ -254,13 +269,17 @@ def _agrees_with_differences(done: list[Step]) -> bool:
         machine = _machine(leaves)
         for step in steps:
             machine.run(step)
-        return float(sum((x.array * np.cos(np.arange(x.numel())).reshape(x.shape)).sum() for x in machine.tensors))
+        return float(
+            sum((x.array * np.cos(np.arange(x.numel())).reshape(x.shape)).sum() for x in machine.tensors)
+        )
 
     machine = _machine(LEAVES)
     for step in steps:
         machine.run(step)
-    total = sum(((x * _new_minidl(np.cos(np.arange(x.numel())).reshape(x.shape))).sum() for x in machine.tensors), 0.0)
-    if _attempt(lambda: total.backward()):
+    total = sum(
+        ((x * _new_minidl(np.cos(np.arange(x.numel())).reshape(x.shape))).sum() for x in machine.tensors), 0.0
+    )
+    if _attempt(total.backward):
         return True  # it refuses later
     for k, leaf in enumerate(LEAVES):
         for place in np.ndindex(leaf.shape):
@@ -334,7 +353,9 @@ OPERATORS = {
 @pytest.mark.parametrize("sign", OPERATORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8"])
 @pytest.mark.parametrize("other", [2, 2.5, "int64", "float32", "float64", "bool"])
-def test_augmented_assignment_keeps_the_dtype_or_refuses_as_pytorch(sign: str, dtype: str, other: Any) -> None:
+def test_augmented_assignment_keeps_the_dtype_or_refuses_as_pytorch(
+    sign: str, dtype: str, other: Any
+) -> None:
     torch = pytest.importorskip("torch")
     found = []
     for library in (minidl, torch):
@@ -365,10 +386,14 @@ def test_logic_in_place() -> None:
     )
 
 
-@pytest.mark.parametrize("write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 5.0)])
+@pytest.mark.parametrize(
+    "write", [lambda x: x.add_(1), lambda x: x[0].mul_(2), lambda x: x.__setitem__(0, 5.0)]
+)
 def test_a_leaf_that_requires_a_gradient_is_changed_only_within_no_grad(write: Callable[..., Any]) -> None:
     x = minidl.ones(2, 2, requires_grad=True)
-    with pytest.raises(GradError, match=r"a (view of a )?leaf that requires a gradient cannot be changed in place"):
+    with pytest.raises(
+        GradError, match=r"a (view of a )?leaf that requires a gradient cannot be changed in place"
+    ):
         write(x)
     assert x.tolist() == [[1, 1], [1, 1]]
     with minidl.no_grad():
@@ -382,7 +407,9 @@ def test_a_value_that_backward_needs_may_not_be_changed_and_the_operation_is_nam
     y = x * 1
     z = y * y
     y.add_(1)
-    with pytest.raises(GradError, match=r"backward: mul needs argument 1, which was changed in place by add_ after"):
+    with pytest.raises(
+        GradError, match=r"backward: mul needs argument 1, which was changed in place by add_ after"
+    ):
         z.sum().backward()
 
 
@@ -501,12 +528,16 @@ def test_a_view_made_within_no_grad_cannot_record_a_change() -> None:
 
 def test_the_result_must_have_the_tensors_shape() -> None:
     x = minidl.zeros(2)
-    with pytest.raises(ShapeError, match=r"add_: the result must be of the tensor's own shape \(2,\), got \(3, 2\)"):
+    with pytest.raises(
+        ShapeError, match=r"add_: the result must be of the tensor's own shape \(2,\), got \(3, 2\)"
+    ):
         x.add_(minidl.ones(3, 2))
 
 
 def test_the_result_must_not_be_of_a_higher_category() -> None:
-    with pytest.raises(DTypeError, match=r"mul_: the result must be castable to the tensor's int64, got float32"):
+    with pytest.raises(
+        DTypeError, match=r"mul_: the result must be castable to the tensor's int64, got float32"
+    ):
         minidl.tensor([1, 2]).mul_(0.5)
 
 

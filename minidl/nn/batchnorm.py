@@ -11,6 +11,7 @@ from minidl.nn import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import check_size, new_parameter
+from minidl.ops.arguments import check_tensor
 from minidl.tensor import Tensor
 
 
@@ -81,6 +82,7 @@ class _BatchNorm(Module):
                 init.constant_(tensor, value)
 
     def forward(self, input: Tensor) -> Tensor:
+        check_tensor(type(self).__name__, "input", input)
         if input.ndim not in self._ndims or input.shape[1] != self.num_features:
             raise ShapeError(
                 must(type(self).__name__, "input", self._shape.format(self.num_features), input.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from minidl.errors import DTypeError, must
 from minidl.nn.module import Module
 from minidl.ops import shape
 from minidl.tensor import Tensor
@@ -28,6 +29,8 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
+        if not isinstance(unflattened_size, (tuple, list)):
+            raise DTypeError(must("Unflatten", "unflattened_size", "a tuple of ints", repr(unflattened_size)))
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, input: Tensor) -> Tensor:

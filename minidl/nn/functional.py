@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from minidl.inplace import in_place
-from minidl.ops import rectifiers
-from minidl.ops.activation import log_softmax, logsigmoid, softmax
+from minidl.ops import activation, rectifiers
+from minidl.ops.activation import logsigmoid
+from minidl.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_max_pool2d
+from minidl.ops.arguments import check_tensor
+from minidl.ops.attention import scaled_dot_product_attention
 from minidl.ops.conv import conv1d, conv2d
-from minidl.ops.dropout import dropout
+from minidl.ops.dropout import dropout, dropout2d
 from minidl.ops.elementwise import relu as _relu
 from minidl.ops.elementwise import sigmoid, tanh
+from minidl.ops.embedding import embedding, one_hot
 from minidl.ops.linalg import linear
 from minidl.ops.loss import (
     binary_cross_entropy,
@@ -24,13 +29,23 @@ from minidl.ops.loss import (
     nll_loss,
 )
 from minidl.ops.norm import batch_norm, layer_norm
+from minidl.ops.padding import pad
+from minidl.ops.patches import fold, pixel_shuffle, pixel_unshuffle, unfold
 from minidl.ops.pool import avg_pool2d, max_pool2d
+from minidl.ops.pool1d import avg_pool1d, max_pool1d
 from minidl.ops.rectifiers import gelu, glu, prelu, softplus, softsign
+from minidl.ops.resize import interpolate
+from minidl.ops.sample_norm import group_norm, instance_norm, rms_norm
+from minidl.ops.transposed import conv_transpose1d, conv_transpose2d
 from minidl.tensor import Tensor
 
 __all__ = [
-    "linear", "conv1d", "conv2d", "max_pool2d", "avg_pool2d",
-    "batch_norm", "layer_norm", "dropout",
+    "linear", "embedding", "one_hot", "pad", "scaled_dot_product_attention",
+    "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
+    "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
+    "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "interpolate",
+    "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "dropout", "dropout2d",
     "relu", "sigmoid", "tanh", "softmax", "log_softmax", "logsigmoid",
     "relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold",
     "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign", "glu",
@@ -42,6 +57,29 @@ __all__ = [
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(x, 0)``; with ``inplace`` the input is overwritten and returned."""
     return input.relu_() if inplace else _relu(input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """:func:`relu` in place."""
+    return input.relu_()
+
+
+def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """:func:`minidl.softmax`. PyTorch lets ``dim`` be left out, with a warning: then it is 0, or 1 for a batch."""
+    return activation.softmax(input, _implicit_dim("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """:func:`minidl.log_softmax`; ``dim`` as for :func:`softmax`."""
+    return activation.log_softmax(input, _implicit_dim("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(f"{op}: dim is left out, which is deprecated; say which dimension", stacklevel=stacklevel)
+    check_tensor(op, "input", input)
+    return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def _with_inplace(activation: Callable[..., Tensor]) -> Callable[..., Tensor]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from minidl import dtypes
-from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
+from minidl.errors import ArgumentError, DimensionError, DTypeError, GradError, ShapeError, must
 from minidl.tape import Op
 
 _cast: Op = Op("to", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, _dtype: _cast(g, _x.dtype))
@@ -40,17 +40,22 @@ def numpy_names(function: Function) -> Function:
     return renaming  # type: ignore[return-value]
 
 
-def sizes_by_name(name: str) -> Callable[[Function], Function]:
-    """For a function that takes ints as ``f(x, 2, 3)`` or ``f(x, (2, 3))``: let it take ``f(x, name=(2, 3))`` too."""
+def sizes_by_name(name: str, first: str | None = "input") -> Callable[[Function], Function]:
+    """For a function that takes ints as ``f(x, 2, 3)`` or ``f(x, (2, 3))``: let it take ``f(x, name=(2, 3))`` too.
+
+    ``first`` is the name of the parameter before the ints, if there is one.
+    """
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
-        def gathering(input: Any, *sizes: Any, **named: Any) -> Any:
-            if not sizes:
+        def gathering(*args: Any, **named: Any) -> Any:
+            if first in named:
+                args = (named.pop(first), *args)
+            if len(args) == (first is not None):
                 if name not in named:
                     raise DTypeError(must(function.__name__, name, "given", "nothing"))
-                sizes = (named.pop(name),)
-            return function(input, *sizes, **named)
+                args = (*args, named.pop(name))
+            return function(*args, **named)
 
         return gathering  # type: ignore[return-value]
 
@@ -92,6 +97,8 @@ def promote_pair(op: str, a: Any, b: Any) -> tuple[Any, Any]:
             return a, b
         if kind.kind == "f" and type(b) in (float, int):
             return a, b
+    if not (is_array(a) or is_array(b)):
+        raise DTypeError(must(op, "an operand", "a Tensor", f"{type(a).__name__} and {type(b).__name__}"))
     return promote(op, a, b)
 
 
@@ -158,6 +165,13 @@ def check_bool(op: str, argument: str, value: Any) -> None:
         raise DTypeError(must(op, argument, "a bool", repr(value)))
 
 
+def as_float(op: str, argument: str, value: Any) -> float:
+    """``value`` as a Python float: a number, or a tensor of one element, but no bool."""
+    if (isinstance(value, Real) and not isinstance(value, bool)) or (is_array(value) and value.ndim == 0):
+        return float(value)
+    raise DTypeError(must(op, argument, "a number", type(value).__name__))
+
+
 def dim(op: str, value: Any, ndim: int, argument: str = "dim") -> int:
     """``value`` counted from 0; a tensor of no dimensions takes -1 and 0, as in PyTorch."""
     value, n = as_int(op, argument, value), max(ndim, 1)
@@ -195,6 +209,14 @@ def pair(op: str, argument: str, value: Any, minimum: int) -> tuple[int, int]:
     return height, width
 
 
+def single(op: str, argument: str, value: Any, minimum: int) -> int:
+    """An int, or a tuple of one, at least ``minimum``: what a sequence takes where an image takes a pair."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if len(values) != 1:
+        raise ArgumentError(must(op, argument, "one int", repr(value)))
+    return pair(op, argument, values, minimum)[0]
+
+
 def reject(op: str, argument: str, expected: str, got: Any) -> NoReturn:
     raise ArgumentError(must(op, argument, expected, repr(got)))
 
@@ -202,3 +224,12 @@ def reject(op: str, argument: str, expected: str, got: Any) -> NoReturn:
 def one_of(op: str, argument: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         reject(op, argument, " or ".join(map(repr, choices)), value)
+
+
+def no_gradient(op: str) -> Callable[..., Any]:
+    """The vjp of an operation whose gradient is not known: going backward through it is an error, not a zero."""
+
+    def vjp(_g: Any, _y: Any, *_args: Any) -> Any:
+        raise GradError(f"{op}: its gradient is not known; detach() what it is computed from")
+
+    return vjp

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_bool, check_tensor, dims, numpy_names, promote_pair
+from minidl.ops.arguments import cast, check_bool, check_broadcast, check_tensor, dims, numpy_names, promote_pair
 from minidl.ops.elementwise import broadcasting
 from minidl.tape import Op
 
@@ -138,6 +138,7 @@ def isclose(
     check_tensor("isclose", "other", other)
     if input.dtype != other.dtype:
         raise DTypeError(must("isclose", "other", f"of input's dtype {input.dtype}", other.dtype))
+    check_broadcast("isclose", input.shape, other.shape)
     return _isclose(input, other, rtol, atol, equal_nan)
 
 

@@ -55,7 +55,9 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
     return _lerp(input, end, weight)
 
 
-def _combined(op: str, combine: Callable[..., Any], input: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
+def _combined(
+    op: str, combine: Callable[..., Any], input: Any, tensor1: Any, tensor2: Any, value: Any
+) -> Any:
     for name, x in (("input", input), ("tensor1", tensor1), ("tensor2", tensor2)):
         check_tensor(op, name, x)
     check_broadcast(op, input.shape, tensor1.shape, tensor2.shape)
@@ -72,9 +74,11 @@ def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``, with broadcasting. At least one must be of floats."""
-    if all(getattr(x, "dtype", np.dtype(float)).kind != "f" for x in (input, tensor1, tensor2)):
-        raise DTypeError(must("addcdiv", "input, tensor1 or tensor2", "of floats", input.dtype))
+    """``input + value * tensor1 / tensor2``, with broadcasting; ``tensor1`` or ``tensor2`` is of floats."""
+    check_tensor("addcdiv", "tensor1", tensor1)
+    check_tensor("addcdiv", "tensor2", tensor2)
+    if "f" not in (tensor1.dtype.kind, tensor2.dtype.kind):
+        raise DTypeError(must("addcdiv", "tensor1 or tensor2", "of floats", tensor1.dtype))
     return _combined("addcdiv", div, input, tensor1, tensor2, value)
 
 

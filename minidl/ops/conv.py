@@ -13,7 +13,7 @@ import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.kernels import conv2d as kernels
-from minidl.ops.arguments import as_int, check_tensor, numeric, one_of, pair, reject
+from minidl.ops.arguments import as_int, check_tensor, numeric, one_of, pair, reject, single
 from minidl.ops.reduce import _sum
 from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
@@ -169,18 +169,10 @@ def conv1d(
     """Slide filters (F, C/groups, K) over sequences (N, C, T) or (C, T): :func:`conv2d` on images of one row."""
     groups = as_int("conv1d", "groups", groups)
     _check_operands("conv1d", input, weight, bias, groups, "k")
-    step, apart = (1, _single("stride", stride, 1)), (1, _single("dilation", dilation, 1))
-    around = padding if isinstance(padding, str) else (0, _single("padding", padding, 0))
+    step, apart = (1, single("conv1d", "stride", stride, 1)), (1, single("conv1d", "dilation", dilation, 1))
+    around = padding if isinstance(padding, str) else (0, single("conv1d", "padding", padding, 0))
     *lead, channels, length = input.shape
     x = _reshape(input, (*(lead or [1]), channels, 1, length))
     w = _reshape(weight, (*weight.shape[:2], 1, weight.shape[2]))
     y = _convolve("conv1d", x, w, bias, step, around, apart, groups)  # (N, F, 1, OT)
     return _reshape(y, (*lead, y.shape[1], y.shape[3]))
-
-
-def _single(argument: str, value: Any, minimum: int) -> int:
-    """An int, or a tuple of one."""
-    values = value if isinstance(value, (tuple, list)) else (value,)
-    if len(values) != 1:
-        reject("conv1d", argument, "one int", value)
-    return pair("conv1d", argument, values, minimum)[0]

@@ -1,4 +1,4 @@
-"""What values there are, and how often. Nothing here has a gradient."""
+"""What values there are, and how often. Nothing here has a known gradient."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, no_gradient, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.indexing import plain
+from minidl.ops.shape import check_has_dims
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _unique_forward(x: np.ndarray, d: int | None) -> tuple[tuple[np.ndarray, ...
     return ((values, inverse.reshape(x.shape if d is None else (-1,)), counts),)
 
 
-_unique = Op("unique", _unique_forward, multi=True)
+_unique = Op("unique", _unique_forward, no_gradient("unique"), multi=True)
 
 
 def unique(
@@ -52,15 +53,24 @@ def unique(
     (tensor([1, 3]), tensor([1, 2]))
     """
     check_tensor("unique", "input", input)
+    if dim is not None:
+        check_has_dims("unique", input)
     d = None if dim is None else as_dim("unique", dim, input.ndim)
     if d is not None and 0 in (*input.shape[:d], *input.shape[d + 1 :]):
-        raise ShapeError(must("unique", "input", f"of no size 0 but in dimension {d}", f"shape {input.shape}"))
-    values, inverse, counts = _unique(input, d if input.ndim else None)
+        raise ShapeError(
+            must("unique", "input", f"of no size 0 but in dimension {d}", f"shape {input.shape}")
+        )
+    values, inverse, counts = _unique(input, d)
     results = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
     return results if len(results) > 1 else values
 
 
-_bincount = Op("bincount", lambda x, weights, minlength: np.bincount(x, weights, minlength))
+_bincount = Op(
+    "bincount",
+    lambda x, weights, minlength: np.bincount(x, weights, minlength),
+    None,
+    no_gradient("bincount"),
+)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
@@ -68,7 +78,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
     Args:
         input: a vector of integers, not negative.
-        weights: of ``input``'s shape. The result is then in float32 for float32, else in float64.
+        weights: of ``input``'s shape. The result is in float32 if they are, else in float64.
         minlength: the least number of counts.
 
     Returns:
@@ -94,4 +104,4 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if weights.shape != input.shape:
         raise ShapeError(must("bincount", "weights", f"of input's shape {input.shape}", weights.shape))
     dtype = dtypes.float32 if weights.dtype == dtypes.float32 else dtypes.float64
-    return _bincount(input, weights, least).to(dtype)
+    return cast(_bincount(input, weights, least), dtype)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl import random
-from minidl.errors import DTypeError, must
-from minidl.ops.arguments import check_tensor, reject
+from minidl.errors import DTypeError, ShapeError, must
+from minidl.ops.arguments import as_float, check_tensor, reject
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ def _mask(like: np.ndarray, p: float) -> np.ndarray:
     return mask
 
 
+def _channel_mask(like: np.ndarray, p: float) -> np.ndarray:
+    """One draw for each channel of each sample, (N, C, 1, ...)."""
+    return _mask(np.empty((*like.shape[:2], *(1,) * (like.ndim - 2)), like.dtype), p)
+
+
 _draw_mask = Op("dropout_mask", _mask)
+_draw_channel_mask = Op("dropout2d_mask", _channel_mask)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -44,12 +51,41 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         training: whether to drop at all.
         inplace: write the result into ``input``.
     """
-    check_tensor("dropout", "input", input)
-    if not 0 <= p <= 1:
-        reject("dropout", "p", "a probability, from 0 to 1", p)
+    return _dropped("dropout", _draw_mask, input, p, training, inplace)
+
+
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """:func:`dropout` of whole channels: neighbouring pixels are so alike that dropping some of them does little
+    (Tompson et al., 2015).
+
+    Args:
+        input: images (N, C, H, W). As in PyTorch, (N, C, L) is taken for a batch of sequences, with a warning, and
+            other numbers of dimensions, from 2, are taken for (N, C, ...), with a warning.
+        p: the probability with which a channel of a sample is set to 0, from 0 to 1.
+        training: whether to drop at all.
+        inplace: write the result into ``input``.
+
+    Raises:
+        ShapeError: ``input`` has fewer than 2 dimensions.
+    """
+    check_tensor("dropout2d", "input", input)
+    if input.ndim != 4:
+        warnings.warn(
+            f"dropout2d: input should be (N, C, H, W); the shape {input.shape} is taken for (N, C, ...)",
+            stacklevel=2,
+        )
+    if training and p != 0 and input.ndim < 2:
+        raise ShapeError(must("dropout2d", "input", "(N, C, H, W)", input.shape))
+    return _dropped("dropout2d", _draw_channel_mask, input, p, training, inplace)
+
+
+def _dropped(op: str, draw: Op, input: Any, p: float, training: bool, inplace: bool) -> Any:
+    check_tensor(op, "input", input)
+    if not 0 <= as_float(op, "p", p) <= 1:
+        reject(op, "p", "a probability, from 0 to 1", p)
     if not training or p == 0:
         return input
     if input.dtype.kind != "f":
-        raise DTypeError(must("dropout", "input", "of floats", input.dtype))
-    mask: Any = _draw_mask(input, p)
+        raise DTypeError(must(op, "input", "of floats", input.dtype))
+    mask: Any = draw(input, p)
     return input.mul_(mask) if inplace else _dropout(input, mask)

@@ -19,7 +19,7 @@ from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError,
 from minidl.ops.arguments import as_int, cast, check_broadcast, check_tensor, is_array
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import where
-from minidl.ops.shape import _getitem, _permute, _reshape, check_has_dims
+from minidl.ops.shape import _getitem, _permute, _reshape
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -288,8 +288,12 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         dim: the dimension that is indexed.
         index: integers, not negative, of as many dimensions; in the others it must not be larger than ``input``.
     """
-    check_has_dims("gather", input)
+    check_tensor("gather", "input", input)
+    check_tensor("gather", "index", index)
     d = as_dim("gather", dim, input.ndim)
+    if input.ndim == 0 or index.ndim == 0:  # as vectors of one element
+        x, i = (_reshape(t, t.shape or (1,)) for t in (input, index))
+        return _reshape(gather(x, d, i), index.shape)
     _check_index("gather", "index", index, input.shape[d])
     others = zip(index.shape, input.shape, strict=False)
     if index.ndim != input.ndim or any(i > n for k, (i, n) in enumerate(others) if k != d):
@@ -319,11 +323,13 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of ``input`` at the places ``index``, a vector of integers, along ``dim``. A copy."""
-    check_has_dims("index_select", input)
+    check_tensor("index_select", "input", input)
     d = as_dim("index_select", dim, input.ndim)
+    if input.ndim == 0:
+        return _reshape(index_select(_reshape(input, (1,)), 0, index), ())
     _check_index("index_select", "index", index, input.shape[d])
     if index.ndim > 1:
-        raise ShapeError(must("index_select", "index", "a vector", f"shape {index.shape}"))
+        raise DimensionError(must("index_select", "index", "a vector", f"shape {index.shape}"))
     return getitem(input, (*(slice(None),) * d, _reshape(index, (-1,))))
 
 

@@ -160,6 +160,8 @@ def batch_norm(
             raise ShapeError(
                 must("batch_norm", "input", "of more than 1 value per channel in training", input.shape)
             )
+        if not eps > 0:
+            reject("batch_norm", "eps", "positive in training", eps)
         y, mean, var = _normalize.with_extras(input, w, b, axes, eps)
         if running_mean is not None and count > 0:
             _track(running_mean, mean, 1.0, momentum)

@@ -12,12 +12,13 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, check_tensor, is_array, numeric, one_of, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, is_array, numeric, numpy_names, one_of, reject
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.elementwise import _where
+from minidl.ops.comparison import _any
 from minidl.ops.composite import _lerp
+from minidl.ops.elementwise import _where
 from minidl.ops.indexing import _check_index, _gather, gather_forward, plain, scatter_add_to
-from minidl.ops.reduce import ValuesAndIndices, _any, _check_some, _equal_or_both_nan, _sum
+from minidl.ops.reduce import ValuesAndIndices, _check_some, _equal_or_both_nan, _sum
 from minidl.ops.rounding import _ceil, _floor, _rint
 from minidl.ops.shape import _permute, _reshape, along
 from minidl.tape import Op, broadcast_to
@@ -35,7 +36,9 @@ def _order(x: np.ndarray, d: int, descending: bool) -> np.ndarray:
     return np.flip(x.shape[d] - 1 - np.argsort(np.flip(x, d), d, kind="stable"), d)
 
 
-def _sort_forward(x: np.ndarray, d: int, descending: bool, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+def _sort_forward(
+    x: np.ndarray, d: int, descending: bool, first: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The elements of ranks ``first`` to ``stop`` (not included), and their indices."""
     index = _order(x, d, descending)[along(d, slice(first, stop))]
     return gather_forward(x, d, index), index
@@ -56,6 +59,7 @@ def _ranked(op: str, input: Any, dim: Any, descending: bool, first: int, stop: i
     return found if input.ndim else tuple([_reshape(y, ()) for y in found])
 
 
+@numpy_names
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> ValuesAndIndices:  # noqa: ARG001
     """The elements in order along ``dim``, and where each was: a named tuple ``(values, indices)``.
 
@@ -70,6 +74,7 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     return ValuesAndIndices(*_ranked("sort", input, d, descending, 0, (input.shape or (1,))[d]))
 
 
+@numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:  # noqa: ARG001
     """The indices that :func:`sort` returns."""
     check_tensor("argsort", "input", input)
@@ -79,6 +84,7 @@ def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: b
     return _argsort(input, d, bool(descending))
 
 
+@numpy_names
 def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> ValuesAndIndices:  # noqa: ARG001
     """The ``k`` largest elements along ``dim`` (or, unless ``largest``, smallest), and where they are.
 
@@ -96,6 +102,7 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     return ValuesAndIndices(*_ranked("topk", input, d, largest, 0, count if input.ndim else 1))
 
 
+@numpy_names
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> ValuesAndIndices:
     """The ``k``-th smallest element along ``dim``, counted from 1, and where it is.
 
@@ -141,6 +148,7 @@ def _median_vjp(g: Any, y: Any, x: Any) -> Any:
 _median = Op("median", lambda x: _middle_forward(x, 0)[0].reshape(()), _median_vjp)  # of a vector
 
 
+@numpy_names
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, and of two in the middle the lower; nan if there is one.
 
@@ -196,6 +204,7 @@ def _interpolated(x: Any, rank: Any, interpolation: str) -> Any:
     return _lerp(low, high, 0.5 if interpolation == "midpoint" else rank - below)
 
 
+@numpy_names
 def quantile(
     input: Tensor,
     q: float | Tensor,
@@ -229,13 +238,19 @@ def quantile(
         x = _reshape(input, (math.prod(input.shape),))
     else:
         d = as_dim("quantile", dim, input.ndim)
-        x = _permute(input, (*[i for i in range(input.ndim) if i != d], d)) if input.ndim else _reshape(input, (1,))
+        x = (
+            _permute(input, (*[i for i in range(input.ndim) if i != d], d))
+            if input.ndim
+            else _reshape(input, (1,))
+        )
         kept = (*input.shape[:d], 1, *input.shape[d + 1 :]) if input.ndim else ()
     n = x.shape[-1]
     _check_some("quantile", x, (x.ndim - 1,))
     rank = _reshape(fraction, (math.prod(fraction.shape),)) * float(n - 1)
     rank = broadcast_to(rank, (*x.shape[:-1], *rank.shape))
-    rank = _where(_any(x != x, (x.ndim - 1,), True), float(n - 1), rank)  # where the sorted elements end in a nan
+    rank = _where(
+        _any(x != x, (x.ndim - 1,), True), float(n - 1), rank
+    )  # where the sorted elements end in a nan
     y = _interpolated(_sort(x, x.ndim - 1, False, 0, n), rank, interpolation)
     y = _permute(y, (y.ndim - 1, *range(y.ndim - 1)))
     return _reshape(y, (*fraction.shape, *(kept if keepdim else x.shape[:-1])))
@@ -244,7 +259,9 @@ def quantile(
 # --- Where a value belongs --------------------------------------------------------------------------------------
 
 
-def _searchsorted_forward(sequence: np.ndarray, values: np.ndarray, side: Any, sorter: Any, dtype: Any) -> Any:
+def _searchsorted_forward(
+    sequence: np.ndarray, values: np.ndarray, side: Any, sorter: Any, dtype: Any
+) -> Any:
     if sorter is not None:
         sequence = gather_forward(sequence, sequence.ndim - 1, sorter)
     if sequence.ndim == 1:
@@ -260,7 +277,7 @@ _searchsorted = Op("searchsorted", _searchsorted_forward)
 
 def searchsorted(
     sorted_sequence: Tensor,
-    input: Tensor | float,
+    input: Any,
     *,
     out_int32: bool = False,
     right: bool = False,
@@ -271,7 +288,7 @@ def searchsorted(
 
     Args:
         sorted_sequence: in order along its last dimension: a vector, or many (..., n), one for each row of ``input``.
-        input: of the same dtype; any shape for a vector, else (..., m). A number for a vector.
+        input: the values; any shape, or a number, for a vector, else (..., m).
         out_int32: give the places in int32, not int64.
         right: the last such place, behind equal elements, not the first.
         side: "left" or "right": another way to say ``right``.
@@ -288,16 +305,20 @@ def searchsorted(
         reject(op, "side", "'right' or left out where right is true", side)
     if not is_array(input):
         if sorted_sequence.ndim != 1:
-            raise ShapeError(must(op, "sorted_sequence", "a vector for a number", f"shape {sorted_sequence.shape}"))
-        input = np.asarray(input, dtypes.result_type(sorted_sequence, input))  # type: ignore[assignment]
-    elif input.dtype != sorted_sequence.dtype:  # type: ignore[union-attr]
-        raise DTypeError(must(op, "input", f"of sorted_sequence's dtype {sorted_sequence.dtype}", input.dtype))  # type: ignore[union-attr]
-    if sorted_sequence.ndim == 0 or (sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != input.shape[:-1]):  # type: ignore[union-attr]
-        expected = f"a vector, or of input's shape {input.shape} but for the last dimension"  # type: ignore[union-attr]
+            raise ShapeError(
+                must(op, "sorted_sequence", "a vector for a number", f"shape {sorted_sequence.shape}")
+            )
+        input = np.asarray(input)
+    if sorted_sequence.ndim == 0 or (
+        sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != input.shape[:-1]
+    ):
+        expected = f"a vector, or of input's shape {input.shape} but for the last dimension"
         raise ShapeError(must(op, "sorted_sequence", expected, sorted_sequence.shape))
     if sorter is not None:
         _check_index(op, "sorter", sorter, sorted_sequence.shape[-1])
         if sorter.shape != sorted_sequence.shape:
-            raise ShapeError(must(op, "sorter", f"of sorted_sequence's shape {sorted_sequence.shape}", sorter.shape))
+            raise ShapeError(
+                must(op, "sorter", f"of sorted_sequence's shape {sorted_sequence.shape}", sorter.shape)
+            )
     side = "right" if right or side == "right" else "left"
     return _searchsorted(sorted_sequence, input, side, sorter, dtypes.int32 if out_int32 else dtypes.int64)

@@ -259,10 +259,8 @@ def _equal_or_both_nan(x: Any, y: Any) -> Any:
 
 
 _amax, _amin = _extremum("amax", np.maximum, _equal), _extremum("amin", np.minimum, _equal)
-_max, _min = (
-    _extremum("max", np.maximum, _equal_or_both_nan),
-    _extremum("min", np.minimum, _equal_or_both_nan),
-)
+_max = _extremum("max", np.maximum, _equal_or_both_nan)
+_min = _extremum("min", np.minimum, _equal_or_both_nan)
 
 
 def _at_index(name: str, arg: Callable[..., Any]) -> Op:
@@ -392,10 +390,7 @@ _logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_vjp)
 
 @numpy_names
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(input)))`` along ``dim``, without overflow: the largest element is subtracted first, and added.
-
-    The logarithm of nothing's sum is -inf.
-    """
+    """``log(sum(exp(input)))`` along ``dim``, without overflow (the largest is set apart); -inf of none."""
     x = floating("logsumexp", input)
     check_bool("logsumexp", "keepdim", keepdim)
     if dim is None:

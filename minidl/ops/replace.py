@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import cast, check_tensor, is_array, reject
-from minidl.ops.indexing import converted
+from minidl.ops.arguments import cast, check_broadcast, check_tensor, floats, is_array, reject
+from minidl.ops.indexing import converted, plain
 from minidl.random import Generator, numpy_generator
 from minidl.tape import Op
 
@@ -28,12 +28,16 @@ _replace = Op(
 _replace_by_constant = Op("copy", _replace.forward, lambda g, _y, _x, _value: _zeros(g, _x.shape))
 
 
-def copy(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:  # noqa: ARG001 - PyTorch's argument
-    """``src``, broadcast to ``input``'s shape and converted to its dtype."""
+def copy(input: Tensor, src: Tensor | float, non_blocking: bool = False) -> Tensor:  # noqa: ARG001 - PyTorch's argument
+    """``src``, a tensor or a number, broadcast to ``input``'s shape and converted to its dtype."""
+    if isinstance(src, (bool, int, float)):
+        return fill(input, src)
     check_tensor("copy", "src", src)
-    if np.broadcast_shapes(input.shape, src.shape) != input.shape:
+    if check_broadcast("copy", input.shape, src.shape) != input.shape:
         raise ShapeError(must("copy", "src", f"broadcastable to {input.shape}", src.shape))
-    return (_replace if src.dtype.kind == "f" else _replace_by_constant)(input, src)
+    if src.dtype.kind == input.dtype.kind == "f":
+        return _replace(input, src)
+    return _replace_by_constant(input, plain(src))
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
@@ -52,6 +56,7 @@ def zero(input: Tensor) -> Tensor:
 
 def normal(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Numbers drawn from the normal distribution of that mean and standard deviation."""
+    floats("normal", input)
     if std < 0:
         reject("normal", "std", "not negative", std)
     return _replace_by_constant(input, mean + std * _draw(input, numpy_generator(generator).standard_normal))
@@ -59,6 +64,7 @@ def normal(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
 
 def uniform(input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Numbers drawn uniformly from [low, high)."""
+    floats("uniform", input)
     if low > high:
         reject("uniform", "high", f"at least low = {low}", high)
     return _replace_by_constant(input, low + (high - low) * _draw(input, numpy_generator(generator).random))

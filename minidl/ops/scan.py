@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, is_array, reject
+from minidl.ops.arguments import as_int, check_tensor, is_array, numpy_names, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import ne
 from minidl.ops.elementwise import _where, sub
@@ -51,7 +51,7 @@ def _running_extreme(name: str, ufunc: np.ufunc) -> Op:
 
     def forward(x: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
         extreme = ufunc.accumulate(x, d)
-        own = np.indices(x.shape, sparse=True)[d]
+        own: Any = np.indices(x.shape, sparse=True)[d]
         index = np.maximum.accumulate(np.where((x == extreme) | (x != x), own, 0), d)
         return gather_forward(x, d, index), index
 
@@ -66,6 +66,7 @@ def _as_vector(x: Any) -> Any:
     return x if x.ndim else _reshape(x, (1,))
 
 
+@numpy_names
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The sum of all elements up to, and with, each one along ``dim``. Integers and bools are summed as int64.
 
@@ -77,6 +78,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     return _reshape(_cumsum(_as_vector(x), as_dim("cumsum", dim, x.ndim)), x.shape)
 
 
+@numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The product of all elements up to, and with, each one along ``dim``. Integers are multiplied as int64."""
     x = _summand("cumprod", input, dtype)
@@ -94,6 +96,7 @@ def _running(op: Op, input: Any, dim: Any) -> ValuesAndIndices:
     return ValuesAndIndices(*[_reshape(y, input.shape) for y in op.with_extras(_as_vector(input), d)])
 
 
+@numpy_names
 def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
     """The largest element up to each one along ``dim``, and where it is: a named tuple ``(values, indices)``.
 
@@ -106,11 +109,13 @@ def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
     return _running(_cummax, input, dim)
 
 
+@numpy_names
 def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
     """The smallest element up to each one along ``dim``, and where it is, as :func:`cummax` says it."""
     return _running(_cummin, input, dim)
 
 
+@numpy_names
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
@@ -133,7 +138,9 @@ def diff(
         reject("diff", "n", "not negative", n)
     for name, x in (("prepend", prepend), ("append", append)):
         if x is not None and (not is_array(x) or x.ndim != input.ndim):
-            raise ShapeError(must("diff", name, f"a tensor of {input.ndim} dimensions", getattr(x, "shape", x)))
+            raise ShapeError(
+                must("diff", name, f"a tensor of {input.ndim} dimensions", getattr(x, "shape", x))
+            )
     parts = [x for x in (prepend, input, append) if x is not None]
     y: Any = cat(parts, d) if len(parts) > 1 else input
     for _ in range(min(order, y.shape[d])):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "clone", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t",
+    "clone", "reshape", "ravel", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t",
     "movedim", "broadcast_to", "tile", "flip", "roll", "select", "narrow",
     "swapaxes", "swapdims", "moveaxis",
 ]  # fmt: skip
@@ -129,6 +129,11 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 def _reshaped(op: str, input: Any, sizes: tuple[Any, ...]) -> Any:
     check_tensor(op, "input", input)
     return _reshape(input, _inferred(op, "shape", as_shape(op, sizes, "shape"), math.prod(input.shape)))
+
+
+def ravel(input: Tensor) -> Tensor:
+    """The elements in C order, as a vector. A view where memory allows."""
+    return _reshaped("ravel", input, (-1,))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

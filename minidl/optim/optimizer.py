@@ -135,6 +135,10 @@ class Optimizer:
         """
         loss = None
         if closure is not None:
+            if not callable(closure):
+                raise DTypeError(
+                    must(f"{type(self).__name__}.step", "closure", "a function", type(closure).__name__)
+                )
             with enable_grad():
                 loss = closure()
         writer = f"{type(self).__name__}.step"
@@ -155,7 +159,9 @@ class Optimizer:
         """Raise if an option has a value that makes no sense."""
 
     def check_range(self, name: str, value: Any, low: float = 0.0, below: float = math.inf) -> None:
-        """Raise unless the option is a number of at least ``low`` and less than ``below``."""
+        """Raise unless the option is a number (or a tensor of one) of at least ``low`` and less than ``below``."""
+        if isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()
         if not isinstance(value, (int, float, np.integer, np.floating)):
             raise DTypeError(must(type(self).__name__, name, "a number", type(value).__name__))
         if not low <= value < below:

@@ -140,6 +140,8 @@ class AutoencoderPretrainer:
         return f"autoencoder {sizes}: {self.loss} {self.evaluate(data):.4f}, {units}{names}"
 
     def _inputs(self, data: Any, shuffle: bool = False) -> _Inputs:
+        if isinstance(data, (Dataset, DataLoader)) and len(data) == 0:  # type: ignore[arg-type]
+            raise ShapeError(must("AutoencoderPretrainer", "data", "at least one sample", "none"))
         if not isinstance(data, DataLoader):
             x = Tensor(self._checked(_in_memory(data)))
             data = DataLoader(TensorDataset(x), self.batch_size, shuffle=shuffle, generator=self.generator)

@@ -61,7 +61,7 @@ def plot_history(
         epochs = range(1, len(values) + 1)
         axes.plot(epochs, values, marker="o" if len(values) == 1 else None, label=CAPTIONS.get(name, name))
     axes.set(xlabel="epoch", ylabel=ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     axes.grid(alpha=0.3)
     axes.legend()
     return _finished(figure, path)

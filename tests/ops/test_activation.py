@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from parity import both_raise, channels_last, check_parity, normal, strided, torch
 
-from minidl.errors import ArgumentError, DimensionError, DTypeError
+from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError
 from minidl.ops.activation import log_softmax, logsigmoid, softmax
-from minidl.ops.dropout import dropout
+from minidl.ops.dropout import dropout, dropout2d
 from minidl.random import default_generator, manual_seed
 from minidl.tensor import from_numpy
 
@@ -128,3 +128,49 @@ def test_dropout_takes_floats() -> None:
     calls = (lambda: dropout(from_numpy(x))), (lambda: F.dropout(torch.tensor(x)))
     both_raise(DTypeError, "dropout: input must be of floats, got int64", *calls)
     assert dropout(from_numpy(x), training=False).dtype == np.int64
+
+
+def test_dropout2d_drops_whole_channels() -> None:
+    x = from_numpy(np.ones((200, 50, 2, 3), np.float32)).requires_grad_()
+    y = dropout2d(x, 0.3)
+    channels = y.array.reshape(200, 50, 6)
+    assert (channels == channels[..., :1]).all()
+    kept = channels[..., 0] != 0
+    assert abs(kept.mean() - 0.7) < 0.02
+    np.testing.assert_allclose(channels[kept], 1 / 0.7, rtol=1e-6)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.array, y.array)
+
+
+def test_dropout2d_otherwise_is_dropout() -> None:
+    x = from_numpy(np.ones((2, 3, 4, 5)))
+    assert dropout2d(x, 0.5, training=False) is x
+    assert dropout2d(x, 0.0) is x
+    assert not dropout2d(x, 1.0).array.any()
+    assert dropout2d(x, 0.5, inplace=True) is x
+    assert set(x.array.ravel()) <= {0.0, 2.0}
+    both_raise(
+        ArgumentError,
+        "dropout2d: p must be a probability, from 0 to 1, got 2",
+        lambda: dropout2d(x, 2),
+        lambda: F.dropout2d(torch.ones(1, 2, 3, 4), 2),
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 5, 2)])
+def test_dropout2d_warns_of_what_is_no_image(shape: tuple[int, ...]) -> None:
+    with pytest.warns(UserWarning, match="dropout2d"):
+        F.dropout2d(torch.ones(shape))
+    with pytest.warns(UserWarning, match=r"dropout2d: input should be \(N, C, H, W\)"):
+        y = dropout2d(from_numpy(np.ones(shape))).array.reshape(2, 3, -1)
+    assert (y == y[..., :1]).all()
+
+
+def test_dropout2d_needs_channels() -> None:
+    with pytest.warns(UserWarning, match="dropout2d"):
+        both_raise(
+            ShapeError,
+            "dropout2d: input must be (N, C, H, W), got (3,)",
+            lambda: dropout2d(from_numpy(np.ones(3))),
+            lambda: F.dropout2d(torch.ones(3)),
+        )

@@ -14,6 +14,7 @@ from minidl.nn import functional as F
 from minidl.tensor import from_numpy
 
 T = torch.nn.functional
+TOLERANCE = {"hardsigmoid": 1e-7}  # PyTorch's gradient has 1/6 in float32
 # By name, the arguments to try it with.
 ACTIVATIONS: dict[str, list[dict[str, Any]]] = {
     "relu6": [{}],
@@ -42,14 +43,14 @@ def _pair(name: str, **kwargs: Any) -> tuple[Any, Any]:
 def test_values_and_derivatives(name: str, kwargs: dict[str, Any]) -> None:
     for x in (4 * normal(3, 4, 5), normal(), normal(0, 3), strided(normal(4, 3)), channels_last(normal(2, 3, 4, 5))):
         # PyTorch has no second derivative of hardsigmoid, which is 0.
-        check_parity(*_pair(name, **kwargs), np.asarray(x), second=name != "hardsigmoid")
+        check_parity(*_pair(name, **kwargs), np.asarray(x), second=name != "hardsigmoid", tol=TOLERANCE.get(name, 1e-9))
 
 
 @pytest.mark.parametrize(("name", "kwargs"), CASES)
 def test_kinks_and_extreme_values(name: str, kwargs: dict[str, Any]) -> None:
     points = np.array([-1e4, -100.0, -6.0, -3.0, -1.0, -0.3, -0.0, 0.0, 0.1, 0.7, 1.0, 3.0, 6.0, 20.0, 100.0, 1e4])
     # Second derivatives are not compared at kinks; and PyTorch's softplus overflows for negative beta in float32.
-    check_parity(*_pair(name, **kwargs), points, second=False, float32=kwargs.get("beta", 1) > 0)
+    check_parity(*_pair(name, **kwargs), points, second=False, float32=kwargs.get("beta", 1) > 0, tol=TOLERANCE.get(name, 1e-9))
     special = np.array([np.nan, np.inf])
     ours, theirs = _pair(name, **kwargs)
     np.testing.assert_array_equal(ours(from_numpy(special)).array, theirs(torch.tensor(special)).numpy())
@@ -75,7 +76,7 @@ def test_in_place(name: str) -> None:
     expected = getattr(T, name)(t, **kwargs)
     expected.sum().backward()
     np.testing.assert_allclose(z.array, expected.detach().numpy(), rtol=1e-12)
-    np.testing.assert_allclose(x.grad.array, t.grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(x.grad.array, t.grad.numpy(), rtol=TOLERANCE.get(name, 1e-12))
 
 
 def test_inplace_is_also_the_last_positional_argument() -> None:

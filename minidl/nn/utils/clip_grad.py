@@ -9,11 +9,14 @@ import numpy as np
 
 from minidl.dtypes import get_default_dtype
 from minidl.errors import ArgumentError, GradError, must
+from minidl.ops.arguments import as_float, check_tensor
 from minidl.tensor import Tensor
 
 
-def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+def _gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for parameter in parameters:
+        check_tensor(op, "every parameter", parameter)
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
@@ -33,6 +36,7 @@ def clip_grad_norm_(
     max_norm: float,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
+    foreach: bool | None = None,  # noqa: ARG001 - a choice among PyTorch's implementations
 ) -> Tensor:
     """Scale the gradients of all ``parameters`` by one factor, so that their common norm is at most ``max_norm``.
 
@@ -49,10 +53,11 @@ def clip_grad_norm_(
     Raises:
         GradError: see ``error_if_nonfinite``; the gradients are then unchanged.
     """
-    max_norm, norm_type = float(max_norm), float(norm_type)
+    max_norm = as_float("clip_grad_norm_", "max_norm", max_norm)
+    norm_type = as_float("clip_grad_norm_", "norm_type", norm_type)
     if not norm_type >= 0:
         raise ArgumentError(must("clip_grad_norm_", "norm_type", "at least 0", norm_type))
-    gradients = _gradients(parameters)
+    gradients = _gradients("clip_grad_norm_", parameters)
     total = _norm(np.array([_norm(g.array, norm_type) for g in gradients]), norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise GradError(f"clip_grad_norm_: the norm of order {norm_type} of the gradients is {total}")
@@ -64,8 +69,13 @@ def clip_grad_norm_(
     return Tensor(np.array(total, gradients[0].dtype if gradients else get_default_dtype()))
 
 
-def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(
+    parameters: Tensor | Iterable[Tensor],
+    clip_value: float,
+    foreach: bool | None = None,  # noqa: ARG001 - a choice among PyTorch's implementations
+) -> None:
     """Clip every element of the gradients of ``parameters`` to [-clip_value, clip_value]."""
-    for g in _gradients(parameters):
-        np.clip(g.array, -float(clip_value), float(clip_value), out=g.array)
+    limit = as_float("clip_grad_value_", "clip_value", clip_value)
+    for g in _gradients("clip_grad_value_", parameters):
+        np.clip(g.array, -limit, limit, out=g.array)
         g.mark_written("clip_grad_value_")
