@@ -1,5 +1,8 @@
 """minidl: a deep learning engine that one person can read from end to end."""
 
+import importlib
+from typing import Any
+
 from math import e as e
 from math import inf as inf
 from math import nan as nan
@@ -9,6 +12,7 @@ from minidl import autograd as autograd
 from minidl import data as data
 from minidl import errors as errors
 from minidl import kernels as kernels
+from minidl import models as models
 from minidl import linalg as linalg
 from minidl import nn as nn
 from minidl import optim as optim
@@ -61,6 +65,15 @@ from minidl.tensor import Tensor as Tensor
 from minidl.tensor import from_numpy as from_numpy
 
 __version__ = "0.1.0"
+
+_LAZY = ("pretrain", "testing", "viz")  # what most programs do not need is imported when it is first used
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"minidl.{name}")
+    raise AttributeError(f"module 'minidl' has no attribute {name!r}")
+
 
 Size = tuple  # what ``.shape`` is
 

@@ -34,7 +34,8 @@ class detect_anomaly:
     It names the operation and the line of the program that called it, for a forward at that line, for a backward at
     the line of the forward call whose gradient it is (if that call was made within the context too). An infinity that
     comes in from data (a mask of ``-inf``) is let through; a NaN that comes in is named at the first operation that
-    passes it on. Every result is looked at, so this is for finding a fault, not for everyday training.
+    passes it on. Sums of gradients that meet at a tensor are seen at the next operation. Every result is looked at, so
+    this is for finding a fault, not for everyday training.
 
     >>> import minidl
     >>> with minidl.detect_anomaly():

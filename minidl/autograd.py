@@ -10,6 +10,7 @@ import numpy as np
 from minidl.anomaly import detect_anomaly
 from minidl.errors import ArgumentError, GradError, must
 from minidl.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from minidl.ops.arguments import check_tensor
 from minidl.tape import Node
 from minidl.tensor import Tensor, accumulate, as_tensor, run_backward
 
@@ -21,6 +22,13 @@ Gradients = Tensor | None | Sequence[Tensor | None]
 
 def _sequence(x: Any) -> list[Any]:
     return list(x) if isinstance(x, (list, tuple)) else [x]
+
+
+def _tensors(op: str, argument: str, x: Any) -> list[Tensor]:
+    found = _sequence(x)
+    for tensor in found:
+        check_tensor(op, argument, tensor)
+    return found
 
 
 def _gradients(op: str, outputs: list[Tensor], gradients: Gradients) -> list[Tensor | None]:
@@ -38,8 +46,8 @@ def backward(
     inputs: Tensors | None = None,
 ) -> None:
     """``Tensor.backward`` for several tensors in one walk: their gradients are added up."""
-    outputs = _sequence(tensors)
-    targets = None if inputs is None else _sequence(inputs)
+    outputs = _tensors("backward", "tensors", tensors)
+    targets = None if inputs is None else _tensors("backward", "inputs", inputs)
     gradients = _gradients("backward", outputs, grad_tensors)
     run_backward("backward", outputs, gradients, targets, retain_graph, create_graph, accumulate)
 
@@ -50,7 +58,9 @@ def grad(
     grad_outputs: Gradients = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
     materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, returned and not added to ``.grad``.
@@ -61,7 +71,9 @@ def grad(
         grad_outputs: one per output, of its shape; may be left out for outputs of one element.
         retain_graph: keep the graph for another walk; default: ``create_graph``.
         create_graph: record the walk, so that the gradients can be differentiated.
+        only_inputs: must be True: the gradients are returned and added nowhere.
         allow_unused: give None for an input that the outputs do not depend on, instead of an error.
+        is_grads_batched: must be False: ``grad_outputs`` is for one walk.
         materialize_grads: give zeros instead of None.
 
     >>> import minidl
@@ -70,7 +82,9 @@ def grad(
     >>> minidl.autograd.grad(dx, x)
     (tensor(18.),)
     """
-    targets, found = _sequence(inputs), dict[Node, Any]()
+    targets, found = _tensors("grad", "inputs", inputs), dict[Node | None, Any]()
+    if not only_inputs or is_grads_batched:
+        raise ArgumentError(must("grad", "only_inputs", "True, and is_grads_batched False", "other values"))
     if not targets:
         raise ArgumentError(must("grad", "inputs", "at least one tensor", "none"))
     wanted = {t.node for t in targets}
@@ -79,7 +93,7 @@ def grad(
         if node in wanted:
             found[node] = as_tensor(g if new else g.copy() if not isinstance(g, Tensor) else g)
 
-    tensors = _sequence(outputs)
+    tensors = _tensors("grad", "outputs", outputs)
     gradients = _gradients("grad", tensors, grad_outputs)
     run_backward("grad", tensors, gradients, targets, retain_graph, create_graph, deliver)
     results = [found.get(t.node) for t in targets]

@@ -89,13 +89,13 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     tensor([[1., 2.],
             [3., 4.]])
     """
-    _check_device("tensor", device)
+    arguments.check_device("tensor", device)
     return Tensor(_array("tensor", data, dtype), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     """``data`` itself if it is a tensor of that dtype, sharing an array's memory where it can; else a copy."""
-    _check_device("as_tensor", device)
+    arguments.check_device("as_tensor", device)
     if isinstance(data, Tensor):
         return data if dtype is None else arguments.cast(data, dtypes.as_dtype("as_tensor", dtype))
     if isinstance(data, np.ndarray) and (dtype is None or data.dtype == dtypes.as_dtype("as_tensor", dtype)):
@@ -103,13 +103,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype)
 
 
-def _check_device(op: str, device: Any) -> None:
-    if device is not None and str(device) != "cpu":
-        raise ArgumentError(must(op, "device", "'cpu'", repr(str(device))))
-
-
 def _new(op: str, array: np.ndarray, device: Any, requires_grad: bool) -> Tensor:
-    _check_device(op, device)
+    arguments.check_device(op, device)
     return Tensor(array, requires_grad)
 
 
@@ -192,7 +187,13 @@ def full_like(
 
 
 def arange(
-    start: Any = None, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """``arange(end)``, ``arange(start, end)`` or ``arange(start, end, step)``: counting from start, below end.
 

@@ -123,6 +123,8 @@ def write(tensor: Tensor, value: np.ndarray, node: Node | None, name: str) -> No
             f"{name}: the tensor is a view that was made within no_grad(), so its base cannot record the change; "
             "make the view outside, or change it within no_grad()"
         )
+    if state.recording and view is not None and view.base._memory is not tensor._memory:
+        raise GradError(f"{name}: the tensor is a view of what its base was before .data was assigned; clone it first")
     np.copyto(tensor.array, value, casting="unsafe")
     tensor._memory.write(name)
     if not state.recording:

@@ -32,12 +32,22 @@ from minidl.ops import (
     trigonometric,
     vector_norm,
 )
-from minidl.ops.arguments import is_operand
+from minidl.ops.arguments import check_tensor, is_operand
 
 
 def _reflected(function: Any) -> Any:
     """``other OP self``, for a left operand that is no Tensor."""
     return lambda self, other: function(other, self)
+
+
+def _as_other(function: Any) -> Any:
+    """``self`` brought to the shape of ``other``."""
+
+    def method(self: Any, other: Any) -> Any:
+        check_tensor(f"{function.__name__}_as", "other", other)
+        return function(self, other.shape)
+
+    return method
 
 
 def _among_operands(function: Any) -> Any:
@@ -136,6 +146,7 @@ class Methods:
     permute, t = shape.permute, shape.t
     T = property(lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed.")
     mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
+    reshape_as, view_as, expand_as = _as_other(shape.reshape), _as_other(shape.view), _as_other(shape.expand)
     expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, shape.repeat, shape.tile
     flip, roll = shape.flip, shape.roll
     clone, contiguous = shape.clone, shape.contiguous

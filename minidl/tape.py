@@ -62,7 +62,7 @@ class Op:
         vjps: one per leading argument (None for one that has no gradient), ``vjp(g, y, *args, *extras) ->
             gradient``. Only the vjps of arguments that need a gradient are called.
         joint: instead of ``vjps``, ``joint(needs, g, y, *args, *extras)`` returns a tuple with all gradients (None
-            where ``needs`` is False), for operations whose gradients share work.
+            where ``needs`` is False; one array may stand there twice), for operations whose gradients share work.
         view: the result may share memory with the first argument.
         multi: y is a tuple of outputs (so forward returns ``(outputs, *extras)``, and the vjps call it ``_y``: it is
             not kept); ``g`` is then a list with None for each output that was not used.
@@ -73,8 +73,8 @@ class Op:
     The parameter names of a vjp say what is kept for it. An argument whose name begins with an underscore is
     represented by a :class:`Spec` (``.shape``, ``.dtype``, ``.ndim``, ``.strides``), and the tape keeps no array for
     it. Vjps are written with operators, NumPy ufuncs and other Ops, so that the same line serves arrays, and tensors
-    under ``create_graph`` (second derivatives). A vjp returns ``g``, a view of it, or a new array; never an array
-    that it was given otherwise. It need not care for broadcasting: the tape sums a gradient to its argument's shape.
+    under ``create_graph`` (second derivatives). A vjp returns ``g`` (of a multi Op, one of them), a view of it, or a
+    new array; never an array that it was given otherwise. It need not care for broadcasting: the tape sums a gradient to its argument's shape.
 
     >>> double = Op("double", lambda x: 2 * x, lambda g, _y, _x: 2 * g)
     >>> double(np.array([1.0, 2.0]))
@@ -151,9 +151,10 @@ def _reads(vjp: Callable[..., Any], skip: int, count: int) -> list[bool]:
 
 
 class Node(Spec):
-    """A call to an Op that has a gradient, or a leaf (``op`` is None), where gradients end.
+    """A call to an Op that has a gradient; or a leaf, where gradients end (``op`` is None).
 
-    A Node is the Spec of its result. No Node refers to a Tensor, except to the gradient that it has received: so
+    The call of a multi Op (``outputs`` of them) has besides a Node for each output, whose only edge is the call. A Node
+    is the Spec of its result. No Node refers to a Tensor, except to the gradient that it has received: so
     there is no reference cycle, and a graph goes when its last tensor does.
     """
 
@@ -266,8 +267,10 @@ def output_node(call: Node, k: int, y: np.ndarray) -> Node:
 def sum_to_array(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The sum of ``x`` over the dimensions along which an array of ``shape`` was broadcast to ``x``'s shape."""
     lead = x.ndim - len(shape)
-    axes = [*range(lead), *(lead + i for i, n in enumerate(shape) if n == 1 and x.shape[lead + i] != 1)]
-    return np.sum(x, axis=tuple(axes), keepdims=True).reshape(shape)
+    if lead:
+        x = np.sum(x, axis=tuple(range(lead)))
+    stretched = tuple([i for i, n in enumerate(shape) if n == 1 and x.shape[i] != 1])
+    return np.sum(x, axis=stretched, keepdims=True) if stretched else x
 
 
 broadcast_to: Op = Op(
@@ -319,7 +322,7 @@ class _Arrivals:
 
 
 def _check_broadcast(node: Node, g: Any) -> None:
-    """Raise unless a value of ``node``'s shape could have been broadcast to ``g``'s: what a vjp may leave to be summed."""
+    """Raise unless ``node``'s shape broadcasts to ``g``'s: a vjp may leave only that to be summed."""
     lead = len(g.shape) - len(node.shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, g.shape[lead:], strict=True)):
         raise GradError(f"backward: a gradient of shape {g.shape} has arrived at {node.name} of shape {node.shape}")
@@ -327,6 +330,8 @@ def _check_broadcast(node: Node, g: Any) -> None:
 
 def is_new(g: Any, source: Any) -> bool:
     """Whether ``g``, made by a vjp from ``source``, is an array that no one else holds, so that it may be changed."""
+    if type(source) is list and any(g is other for other in source):  # the gradients of a multi Op's outputs
+        return False
     return g is not source and type(g) is np.ndarray and g.base is None
 
 

@@ -6,6 +6,7 @@ Tensor calls its ``__minidl_op__``. Above it nobody sees a kernel.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -73,18 +74,12 @@ class Tensor(Methods, Readout):
                 node.trace = anomaly.users_line()
         if op.multi:
             return _outputs(op, args, y, node)
-        if op.view and _shares(y, arrays[0]):
-            result = _make(y, node, args[0]._memory, inplace.View(args[0], op, args[1:]))
-        else:
-            result = _make(y, node, Memory())
+        shares = op.view and _shares(y, arrays[0])
+        memory = args[0]._memory if shares else Memory()
+        result = _make(y, node, memory, inplace.View(args[0], op, args[1:]) if shares else None)
         if node is not None and node.y is not None:
-            node.watched += ((0, result._memory),)
-        if not with_extras:
-            return result
-        others = [_make(extra, None, Memory()) for extra in extras]
-        if node is not None:
-            node.watched += tuple((len(args) + i, other._memory) for i, other in enumerate(others, 1))
-        return (result, *others)
+            node.watched += ((0, memory),)
+        return (result, *_watched(extras, node, 1 + len(args))) if with_extras else result
 
     # --- Its gradient -----------------------------------------------------------------------------------------
 
@@ -278,6 +273,14 @@ def _outputs(op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: No
     return tuple(results)
 
 
+def _watched(extras: tuple[np.ndarray, ...], node: Node | None, position: int) -> list[Tensor]:
+    """The extras of a call as tensors; its Node watches them, the first as what it keeps at ``position``."""
+    tensors = [_make(extra, None, Memory()) for extra in extras]
+    if node is not None:
+        node.watched += tuple((position + i, tensor._memory) for i, tensor in enumerate(tensors))
+    return tensors
+
+
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
     tensor = cls.__new__(cls)
     Tensor.__init__(tensor, array, requires_grad)
@@ -358,8 +361,16 @@ def _call_hook(hook: Callable[[Tensor], Tensor | None], g: Any) -> Any:
     return changed if isinstance(g, Tensor) else changed.array
 
 
+_accumulating = threading.Lock()  # two threads may go backward into one leaf, and NumPy lets both run while it adds
+
+
 def accumulate(node: Node, g: Any, new: bool) -> None:
     """Add ``g`` to the gradient that ``node`` holds, in C order."""
+    with _accumulating:
+        _accumulate(node, g, new)
+
+
+def _accumulate(node: Node, g: Any, new: bool) -> None:
     if isinstance(g, Tensor):
         node.grad = g.clone() if node.grad is None else node.grad + g
     elif node.grad is None:

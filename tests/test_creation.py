@@ -89,7 +89,7 @@ def test_ragged_data(data: Any) -> None:
         minidl.tensor(data)
 
 
-@pytest.mark.parametrize("data", ["abc", ["a"], None, [None], object(), 1j, {}, [1, "a"]], ids=str)
+@pytest.mark.parametrize("data", ["abc", ["a"], None, [None], object(), 1j, {}, [1, "a"]])
 def test_data_that_is_no_number(data: Any) -> None:
     with pytest.raises(DTypeError, match="tensor: data must be numbers, got"):
         minidl.tensor(data)

@@ -177,7 +177,7 @@ def test_what_cannot_be_saved_is_named_with_its_place(obj: Any, message: str, tm
 
 def test_the_format_takes_only_its_own_dtypes(tmp_path: Path) -> None:
     with pytest.raises(
-        DTypeError, match="write: the array 'z' must be of one of float16, .*, got complex128"
+        DTypeError, match=r"write: the array 'z' must be of one of float16, .*, got complex128"
     ):
         safetensors.write(tmp_path / "x.safetensors", {"z": np.zeros(2, complex)})
 

@@ -374,6 +374,15 @@ def test_a_hook_as_a_context() -> None:
     assert x.grad.tolist() == [6.0]
 
 
+def test_what_a_hook_returns_stays_the_hooks_own() -> None:
+    x, held = leaf(1.0, 2.0), minidl.tensor([5.0, 6.0], dtype=minidl.float64)
+    x.register_hook(lambda g: held)
+    for expected in ([5.0, 6.0], [10.0, 12.0]):
+        (x * 2).sum().backward()
+        assert x.grad.tolist() == expected
+    assert held.tolist() == [5.0, 6.0]
+
+
 def test_hooks_come_before_what_is_retained_and_what_grad_returns() -> None:
     x = leaf(1.0)
     y = x * 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
+from minidl.errors import DimensionError, DTypeError, ShapeError, must
 from minidl.ops.joining import stack
 from minidl.tensor import Tensor
 
@@ -25,6 +25,8 @@ def default_collate(batch: Sequence[Any]) -> Any:
         DTypeError: a sample is, or contains, something else (None, a picture).
         ShapeError: tensors or sequences of different sizes.
     """
+    if not batch:
+        raise DimensionError(must("default_collate", "batch", "at least one sample", "none"))
     first = batch[0]
     if isinstance(first, Tensor):
         return stack(batch)

@@ -13,6 +13,7 @@ import numpy as np
 
 from minidl.data.collate import default_collate
 from minidl.errors import ArgumentError, DimensionError, ShapeError, must
+from minidl.ops.arguments import check_tensor
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
 
@@ -45,6 +46,8 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """
 
     def __init__(self, *tensors: Tensor) -> None:
+        for tensor in tensors:
+            check_tensor("TensorDataset", "every argument", tensor)
         if not tensors or any(
             tensor.shape[:1] != tensors[0].shape[:1] or tensor.ndim == 0 for tensor in tensors
         ):

@@ -15,10 +15,20 @@ from minidl.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, a
 from minidl.ops.arguments import check_tensor
 from minidl.ops.attention import scaled_dot_product_attention
 from minidl.ops.conv import conv1d, conv2d
+from minidl.ops.ctc import ctc_loss
+from minidl.ops.distances import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    margin_ranking_loss,
+    normalize,
+    pairwise_distance,
+    triplet_margin_loss,
+)
 from minidl.ops.dropout import dropout, dropout2d
 from minidl.ops.elementwise import relu as _relu
 from minidl.ops.elementwise import sigmoid, tanh
 from minidl.ops.embedding import embedding, one_hot
+from minidl.ops.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from minidl.ops.linalg import linear
 from minidl.ops.loss import (
     binary_cross_entropy,
@@ -35,6 +45,7 @@ from minidl.ops.pool import avg_pool2d, max_pool2d
 from minidl.ops.pool1d import avg_pool1d, max_pool1d
 from minidl.ops.rectifiers import gelu, glu, prelu, softplus, softsign
 from minidl.ops.resize import interpolate
+from minidl.ops.robust_loss import huber_loss, smooth_l1_loss
 from minidl.ops.sample_norm import group_norm, instance_norm, rms_norm
 from minidl.ops.transposed import conv_transpose1d, conv_transpose2d
 from minidl.tensor import Tensor
@@ -46,11 +57,14 @@ __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_max_pool2d",
     "unfold", "fold", "pixel_shuffle", "pixel_unshuffle", "interpolate",
     "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "dropout", "dropout2d",
-    "relu", "sigmoid", "tanh", "softmax", "log_softmax", "logsigmoid",
+    "relu", "sigmoid", "tanh", "softmax", "softmin", "log_softmax", "logsigmoid",
     "relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold",
     "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign", "glu",
     "mse_loss", "l1_loss", "nll_loss", "cross_entropy",
     "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "smooth_l1_loss", "huber_loss", "kl_div", "gaussian_nll_loss", "poisson_nll_loss", "ctc_loss",
+    "normalize", "cosine_similarity", "pairwise_distance",
+    "triplet_margin_loss", "cosine_embedding_loss", "margin_ranking_loss",
 ]  # fmt: skip
 
 
@@ -74,6 +88,11 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     return activation.log_softmax(input, _implicit_dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """``softmax(-input)``; ``dim`` as for :func:`softmax`."""
+    return activation.softmax(-input, _implicit_dim("softmin", input, dim, _stacklevel), dtype)
+
+
 def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
     if dim is not None:
         return dim
@@ -82,19 +101,21 @@ def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> i
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
-def _with_inplace(activation: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The activation with one more argument, the last: ``inplace``, to overwrite the input and return it."""
-    signature = inspect.signature(activation)
+def _with_inplace(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """An activation with one more argument, the last: ``inplace``, to overwrite the input and return it."""
+    signature = inspect.signature(plain)
     count = len(signature.parameters)
-    overwriting = in_place(activation.__name__, activation)
+    overwriting = in_place(plain.__name__, plain)
 
-    @functools.wraps(activation)
+    @functools.wraps(plain)
     def function(*args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
         if len(args) == count + 1:
             *args, inplace = args  # type: ignore[assignment]
-        return (overwriting if inplace else activation)(*args, **kwargs)
+        return (overwriting if inplace else plain)(*args, **kwargs)
 
-    last = inspect.Parameter("inplace", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation="bool")
+    last = inspect.Parameter(
+        "inplace", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=False, annotation="bool"
+    )
     function.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[*signature.parameters.values(), last]
     )

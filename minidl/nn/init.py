@@ -14,7 +14,8 @@ import numpy as np
 
 from minidl.dtypes import float32, float64
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import one_of
+from minidl.ops.arguments import as_float, one_of
+from minidl.ops.indexing import converted
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
 
@@ -48,6 +49,8 @@ def _working_dtype(tensor: Tensor) -> Any:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b)."""
     _check_floats("uniform_", tensor)
+    for name, bound in (("a", a), ("b", b)):
+        as_float("uniform_", name, bound)
     if not a <= b:
         raise ArgumentError(must("uniform_", "a", f"at most b = {b}", a))
     values = numpy_generator(generator).random(tensor.shape, _working_dtype(tensor))
@@ -59,6 +62,8 @@ def normal_(
 ) -> Tensor:
     """Fill with draws from N(mean, std²)."""
     _check_floats("normal_", tensor)
+    for name, value in (("mean", mean), ("std", std)):
+        as_float("normal_", name, value)
     if not std >= 0.0:
         raise ArgumentError(must("normal_", "std", "at least 0", std))
     values = numpy_generator(generator).standard_normal(tensor.shape, _working_dtype(tensor))
@@ -99,7 +104,7 @@ def trunc_normal_(
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill with ``val``."""
     _check("constant_", tensor)
-    return _fill("constant_", tensor, val)
+    return _fill("constant_", tensor, converted("constant_", val, tensor.dtype))
 
 
 def ones_(tensor: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from minidl.errors import ArgumentError, DTypeError, must
 from minidl.nn import checkpoint, freezing, printing
 from minidl.nn.hooks import Hooks, call_with_hooks
 from minidl.nn.parameter import Parameter
+from minidl.ops.arguments import check_device, is_device
 from minidl.tensor import RemovableHandle, Tensor
 
 M = TypeVar("M", bound="Module")
@@ -279,7 +280,9 @@ class Module:
         for arg in (*args, *(() if device is None else (device,))):
             if isinstance(arg, Tensor):
                 dtype = arg.dtype
-            elif not (isinstance(arg, bool) or str(arg) == "cpu"):
+            elif is_device(arg):
+                check_device("to", arg)
+            elif not isinstance(arg, bool):
                 dtype = as_dtype("to", arg)
         return self if dtype is None else self._convert(as_dtype("to", dtype))
 
@@ -292,6 +295,10 @@ class Module:
                 tensor.data = Tensor(tensor.array.astype(dtype))
                 if grad is not None:
                     tensor.grad = Tensor(grad.array.astype(dtype))
+        return self
+
+    def cpu(self: M) -> M:
+        """Itself: there is no other device."""
         return self
 
     def float(self: M) -> M:

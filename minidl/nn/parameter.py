@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.dtypes import as_dtype, get_default_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, must
-from minidl.ops.arguments import as_int
+from minidl.ops.arguments import as_int, check_device
 from minidl.tensor import Tensor
 
 
@@ -75,8 +75,7 @@ class Parameter(Tensor):
 
 def new_parameter(layer: str, *shape: int, device: Any = None, dtype: Any = None) -> Parameter:
     """A parameter for ``layer`` to initialise: uninitialised memory, of the default dtype unless given."""
-    if device is not None and str(device) != "cpu":
-        raise ArgumentError(must(layer, "device", "'cpu'", repr(device)))
+    check_device(layer, device)
     return Parameter(np.empty(shape, get_default_dtype() if dtype is None else as_dtype(layer, dtype)))
 
 

@@ -48,17 +48,21 @@ def _spread_forward(g: np.ndarray, d: int, n: int) -> np.ndarray:
 
 # The means of m windows along dimension d. A mean over a rectangle is the mean, over its rows, of the rows' means: so
 # images are pooled along one dimension, then along the other. The derivative spreads each gradient over its window.
-_window_means: Op = Op("adaptive_avg_pool", _window_means_forward, lambda g, _y, _x, d, _m: _spread(g, d, _x.shape[d]))
-_spread: Op = Op("adaptive_avg_pool_spread", _spread_forward, lambda h, _y, _g, d, _n: _window_means(h, d, _g.shape[d]))
+_window_means: Op = Op(
+    "adaptive_avg_pool", _window_means_forward, lambda g, _y, _x, d, _m: _spread(g, d, _x.shape[d])
+)
+_spread: Op = Op(
+    "adaptive_avg_pool_spread", _spread_forward, lambda h, _y, _g, d, _n: _window_means(h, d, _g.shape[d])
+)
 
 
 def average_to(x: Any, sizes: tuple[int, ...]) -> Any:
     """``x`` averaged in windows to ``sizes``, those of its last dimensions."""
     first = x.ndim - len(sizes)
+    changed = [d for d in range(first, x.ndim) if sizes[d - first] != x.shape[d]] or [first]
     # The dimension that shrinks most comes first: the others then have less to do.
-    for d in sorted(range(first, x.ndim), key=lambda d: sizes[d - first] / x.shape[d]):
-        if sizes[d - first] != x.shape[d]:
-            x = _window_means(x, d, sizes[d - first])
+    for d in sorted(changed, key=lambda d: sizes[d - first] / x.shape[d]):
+        x = _window_means(x, d, sizes[d - first])
     return x
 
 

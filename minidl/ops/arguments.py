@@ -160,6 +160,17 @@ def as_int(op: str, argument: str, value: Any) -> int:
     raise DTypeError(must(op, argument, "an int", repr(value) if isinstance(value, float) else type(value).__name__))
 
 
+def is_device(x: Any) -> bool:
+    """Whether ``x`` names a device: "cpu", "cuda:0", or an object whose ``str`` does."""
+    return str(x).split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta")
+
+
+def check_device(op: str, device: Any) -> None:
+    """The only device is the CPU; None means it too."""
+    if device is not None and str(device).split(":")[0] != "cpu":
+        raise ArgumentError(must(op, "device", "'cpu'", repr(str(device))))
+
+
 def check_bool(op: str, argument: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)):
         raise DTypeError(must(op, argument, "a bool", repr(value)))

@@ -32,7 +32,9 @@ def _repeat_heads(op: str, name: str, x: Any, heads: int) -> Any:
     if own == 0 or heads % own:
         raise ShapeError(must(op, name, f"of a number of heads that divides the {heads} of query", own))
     *lead, _, length, size = x.shape
-    apart = tape.broadcast_to(_reshape(x, (*lead, own, 1, length, size)), (*lead, own, heads // own, length, size))
+    apart = tape.broadcast_to(
+        _reshape(x, (*lead, own, 1, length, size)), (*lead, own, heads // own, length, size)
+    )
     return _reshape(apart, (*lead, heads, length, size))
 
 
@@ -44,16 +46,22 @@ def _check(op: str, query: Any, key: Any, value: Any) -> None:
         if x.ndim < 2:
             raise ShapeError(must(op, name, "of at least 2 dimensions", f"shape {x.shape}"))
     if key.shape[-1] != query.shape[-1]:
-        raise ShapeError(must(op, "key", f"(..., S, {query.shape[-1]}) to match query {query.shape}", key.shape))
+        raise ShapeError(
+            must(op, "key", f"(..., S, {query.shape[-1]}) to match query {query.shape}", key.shape)
+        )
     if value.shape[-2] != key.shape[-2]:
-        raise ShapeError(must(op, "value", f"(..., {key.shape[-2]}, Ev) to match key {key.shape}", value.shape))
+        raise ShapeError(
+            must(op, "value", f"(..., {key.shape[-2]}, Ev) to match key {key.shape}", value.shape)
+        )
 
 
 def _masked(op: str, scores: Any, attn_mask: Any, dtype: np.dtype) -> Any:
     """The scores, -inf where a mask of bools is False, or with a mask of floats added."""
     check_tensor(op, "attn_mask", attn_mask)
     if attn_mask.dtype not in (np.bool_, np.float32, dtype):
-        raise DTypeError(must(op, "attn_mask", f"of bools, float32 or query's dtype {dtype}", attn_mask.dtype))
+        raise DTypeError(
+            must(op, "attn_mask", f"of bools, float32 or query's dtype {dtype}", attn_mask.dtype)
+        )
     if check_broadcast(op, scores.shape, attn_mask.shape) != scores.shape:
         raise ShapeError(must(op, "attn_mask", f"broadcastable to {scores.shape}", attn_mask.shape))
     if attn_mask.dtype.kind == "b":
@@ -121,5 +129,7 @@ def scaled_dot_product_attention(
         weights = _softmax(scores, last)
     else:
         attends = _attends(scores)
-        weights = _mask(_softmax(_where(attends, scores, 0.0), last), tape.broadcast_to(attends, scores.shape))
+        weights = _mask(
+            _softmax(_where(attends, scores, 0.0), last), tape.broadcast_to(attends, scores.shape)
+        )
     return _product(dropout(weights, dropout_p), value)

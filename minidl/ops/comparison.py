@@ -9,7 +9,15 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_bool, check_broadcast, check_tensor, dims, numpy_names, promote_pair
+from minidl.ops.arguments import (
+    cast,
+    check_bool,
+    check_broadcast,
+    check_tensor,
+    dims,
+    numpy_names,
+    promote_pair,
+)
 from minidl.ops.elementwise import broadcasting
 from minidl.tape import Op
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import check_broadcast, check_tensor, is_array, numeric, promote
-from minidl.ops.elementwise import _mask, add, div, mul
+from minidl.ops.elementwise import _mask
 from minidl.ops.shape import _clone
 from minidl.tape import Op
 
@@ -42,7 +41,7 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
 
     >>> import minidl
     >>> minidl.lerp(minidl.tensor([0.0, 10.0]), minidl.tensor([1.0, 20.0]), 0.25)
-    tensor([ 0.2500, 12.5000])
+    tensor([ 0.25, 12.5 ])
     """
     check_tensor("lerp", "input", input)
     check_tensor("lerp", "end", end)
@@ -51,26 +50,43 @@ def lerp(input: Tensor, end: Tensor, weight: Tensor | float) -> Tensor:
             raise DTypeError(must("lerp", name, "of floats, all of one dtype", x.dtype))  # type: ignore[union-attr]
     if not is_array(weight):
         (_, weight) = promote("lerp", input, weight)
-    check_broadcast("lerp", *(getattr(x, "shape", ()) for x in (input, end, weight)))
+    shapes = [getattr(x, "shape", ()) for x in (input, end, weight)]
+    if shapes[0] != shapes[1] or shapes[2] not in (shapes[0], ()):
+        check_broadcast("lerp", *shapes)
     return _lerp(input, end, weight)
 
 
-def _combined(
-    op: str, combine: Callable[..., Any], input: Any, tensor1: Any, tensor2: Any, value: Any
-) -> Any:
+_addcmul = Op(
+    "addcmul",
+    lambda x, a, b, value: x + value * a * b,
+    lambda g, _y, _x, _a, _b, _value: g,
+    lambda g, _y, _x, _a, b, value: g * (value * b),
+    lambda g, _y, _x, a, _b, value: g * (value * a),
+)
+_addcdiv = Op(
+    "addcdiv",
+    lambda x, a, b, value: x + value * a / b,
+    lambda g, _y, _x, _a, _b, _value: g,
+    lambda g, _y, _x, _a, b, value: g * value / b,
+    lambda g, _y, _x, a, b, value: -g * value * a / (b * b),
+)
+
+
+def _combined(op: Op, input: Any, tensor1: Any, tensor2: Any, value: Any) -> Any:
     for name, x in (("input", input), ("tensor1", tensor1), ("tensor2", tensor2)):
-        check_tensor(op, name, x)
-    check_broadcast(op, input.shape, tensor1.shape, tensor2.shape)
-    input, tensor1, tensor2 = promote(op, input, tensor1, tensor2)
-    numeric(op, input)
+        check_tensor(op.name, name, x)
+    if not input.shape == tensor1.shape == tensor2.shape:
+        check_broadcast(op.name, input.shape, tensor1.shape, tensor2.shape)
+    input, tensor1, tensor2 = promote(op.name, input, tensor1, tensor2)
+    numeric(op.name, input)
     if isinstance(value, float) and input.dtype.kind != "f":
-        raise DTypeError(must(op, "value", "an int for tensors of integers", value))
-    return add(input, combine(tensor1 if value == 1 else mul(tensor1, value), tensor2))
+        raise DTypeError(must(op.name, "value", "an int for tensors of integers", value))
+    return op(input, tensor1, tensor2, value)
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     """``input + value * tensor1 * tensor2``, with broadcasting."""
-    return _combined("addcmul", mul, input, tensor1, tensor2, value)
+    return _combined(_addcmul, input, tensor1, tensor2, value)
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
@@ -79,12 +95,19 @@ def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
     check_tensor("addcdiv", "tensor2", tensor2)
     if "f" not in (tensor1.dtype.kind, tensor2.dtype.kind):
         raise DTypeError(must("addcdiv", "tensor1 or tensor2", "of floats", tensor1.dtype))
-    return _combined("addcdiv", div, input, tensor1, tensor2, value)
+    return _combined(_addcdiv, input, tensor1, tensor2, value)
+
+
+def _nan_to_num_forward(x: np.ndarray, nan: float, high: float, low: float) -> np.ndarray:
+    y = np.copy(x, order="K")
+    for value, found in ((nan, np.isnan(x)), (high, x == np.inf), (low, x == -np.inf)):
+        np.copyto(y, value, where=found)
+    return y
 
 
 _nan_to_num = Op(
     "nan_to_num",
-    lambda x, nan, high, low: np.nan_to_num(x, nan=nan, posinf=high, neginf=low),
+    _nan_to_num_forward,
     lambda g, _y, x, _nan, _high, _low: _mask(g, np.isfinite(x)),
 )
 
@@ -103,4 +126,10 @@ def nan_to_num(
     check_tensor("nan_to_num", "input", input)
     if input.dtype.kind != "f":
         return _clone(input)
-    return _nan_to_num(input, 0.0 if nan is None else nan, posinf, neginf)
+    limits = np.finfo(input.dtype)
+    return _nan_to_num(
+        input,
+        0.0 if nan is None else nan,
+        limits.max if posinf is None else posinf,
+        limits.min if neginf is None else neginf,
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_tensor, is_array, reject
+from minidl.ops.arguments import cast, check_device, check_tensor, is_array, is_device
 from minidl.ops.shape import clone
 
 if TYPE_CHECKING:
@@ -30,13 +30,12 @@ def to(
             dtype = arg.dtype
         elif arg is True or arg is False:
             continue  # non_blocking
-        elif str(arg).split(":")[0] in ("cpu", "cuda", "mps", "meta"):
+        elif is_device(arg):
             device = arg
         else:
             dtype = arg
     check_tensor("to", "input", input)
-    if device is not None and str(device).split(":")[0] != "cpu":
-        reject("to", "device", "'cpu'", str(device))
+    check_device("to", device)
     result = input if dtype is None else cast(input, dtypes.as_dtype("to", dtype))
     return clone(result) if copy and result is input else result
 

@@ -28,7 +28,9 @@ def _lookup_grad_forward(
     return dw
 
 
-def _lookup_grad_vjp(h: Any, _y: Any, _g: Any, index: Any, _rows: int, padding: int | None, by_frequency: bool) -> Any:
+def _lookup_grad_vjp(
+    h: Any, _y: Any, _g: Any, index: Any, _rows: int, padding: int | None, by_frequency: bool
+) -> Any:
     return _lookup(h, index, padding, by_frequency) * _factors(h, index, padding, by_frequency)
 
 
@@ -47,7 +49,9 @@ _factors = Op("embedding_factors", _factors_forward)
 _lookup: Op = Op(
     "embedding",
     lambda w, index, _padding, _by_frequency: w[index],
-    lambda g, _y, _w, index, padding, by_frequency: _lookup_grad(g, index, _w.shape[0], padding, by_frequency),
+    lambda g, _y, _w, index, padding, by_frequency: _lookup_grad(
+        g, index, _w.shape[0], padding, by_frequency
+    ),
 )
 _lookup_grad: Op = Op("embedding_backward", _lookup_grad_forward, _lookup_grad_vjp)
 

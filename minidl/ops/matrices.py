@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DimensionError, ShapeError, must
-from minidl.ops.arguments import as_int, check_broadcast, check_tensor, numpy_names, promote
+from minidl.ops.arguments import as_int, check_broadcast, check_tensor, numeric, numpy_names, promote
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import add, mul
 from minidl.ops.linalg import _check_operands, bmm, mm
@@ -109,7 +109,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def trace(input: Tensor) -> Tensor:
     """The sum of the main diagonal of a matrix."""
-    check_tensor("trace", "input", input)
+    numeric("trace", input)
     if input.ndim != 2:
         raise ShapeError(must("trace", "input", "a matrix", f"shape {input.shape}"))
     return sum(diagonal(input))

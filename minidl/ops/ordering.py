@@ -12,7 +12,17 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, check_tensor, is_array, numeric, numpy_names, one_of, reject
+from minidl.ops.arguments import (
+    as_int,
+    cast,
+    check_tensor,
+    is_array,
+    is_operand,
+    numeric,
+    numpy_names,
+    one_of,
+    reject,
+)
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import _any
 from minidl.ops.composite import _lerp
@@ -159,6 +169,8 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """
     numeric("median", input)
     if dim is None:
+        if keepdim:
+            reject("median", "dim", "given where keepdim is true", None)
         if math.prod(input.shape) == 0 and input.dtype.kind == "f":
             return _sum(input, None, False) / 0.0
         _check_some("median", input, None)
@@ -177,12 +189,14 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
 
 def _fraction(input: Any, q: Any) -> Any:
     """``q`` as a tensor or array of ``input``'s dtype, checked."""
-    if is_array(q):
-        if q.dtype != input.dtype or q.ndim > 1:
-            expected = f"a number, or a tensor of {input.dtype} of at most 1 dimension"
-            raise ShapeError(must("quantile", "q", expected, f"{q.dtype} of shape {q.shape}"))
-    else:
+    if not is_operand(q):
+        raise DTypeError(must("quantile", "q", "a number or a Tensor", type(q).__name__))
+    if not is_array(q):
         q = np.asarray(q, input.dtype)
+    if q.dtype != input.dtype:
+        raise DTypeError(must("quantile", "q", f"of input's dtype {input.dtype}", q.dtype))
+    if q.ndim > 1:
+        raise ShapeError(must("quantile", "q", "a number or a vector", f"shape {q.shape}"))
     values = plain(q)
     if not np.all((values >= 0) & (values <= 1)):
         reject("quantile", "q", "in [0, 1]", values.tolist())
@@ -226,7 +240,7 @@ def quantile(
 
     >>> import minidl
     >>> minidl.quantile(minidl.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
-    tensor(2.5000)
+    tensor(2.5)
     """
     check_tensor("quantile", "input", input)
     if input.dtype.kind != "f":

@@ -46,14 +46,18 @@ def _cropped(x: Any, widths: Widths) -> Any:
     for n, (before, after) in zip(x.shape, widths, strict=True):
         first, last = max(-before, 0), n - max(-after, 0)
         if first > last:
-            raise ShapeError(must("pad", "pad", f"at least -{n} in all in a dimension of {n}", (before, after)))
+            raise ShapeError(
+                must("pad", "pad", f"at least -{n} in all in a dimension of {n}", (before, after))
+            )
         index.append(slice(first, last))
     return _getitem(x, (*index, Ellipsis))
 
 
 def _check_room(d: int, n: int, before: int, after: int, limit: int) -> None:
     if max(before, after) > limit or before + n + after < 1 or min(before, after) <= -n:
-        raise ShapeError(must("pad", "pad", f"in [-{n - 1}, {limit}] for dimension {d} of {n}", (before, after)))
+        raise ShapeError(
+            must("pad", "pad", f"in [-{n - 1}, {limit}] for dimension {d} of {n}", (before, after))
+        )
 
 
 # A border continues what is inside; each of these returns the borders before and after dimension d.

@@ -42,7 +42,9 @@ def _fold_forward(
     patches = g.reshape(n, c, kh, kw, oh, ow)
     x = np.zeros((n, c, h + 2 * ph, w + 2 * pw), g.dtype)
     for i, j in np.ndindex(kh, kw):
-        x[:, :, tap(i * dilation[0], oh, stride[0]), tap(j * dilation[1], ow, stride[1])] += patches[:, :, i, j]
+        x[:, :, tap(i * dilation[0], oh, stride[0]), tap(j * dilation[1], ow, stride[1])] += patches[
+            :, :, i, j
+        ]
     return np.ascontiguousarray(x[:, :, ph : ph + h, pw : pw + w])
 
 
@@ -131,12 +133,16 @@ def fold(
     op = "fold"
     _numbers(op, input)
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
-        raise ShapeError(must(op, "input", "(N, C*KH*KW, L) or (C*KH*KW, L), and not empty but for N", input.shape))
+        raise ShapeError(
+            must(op, "input", "(N, C*KH*KW, L) or (C*KH*KW, L), and not empty but for N", input.shape)
+        )
     size = pair(op, "output_size", output_size, 1)
     geometry = _geometry(op, kernel_size, dilation, padding, stride)
     kernel, apart, around, step = geometry
     if input.shape[-2] % (kernel[0] * kernel[1]):
-        raise ShapeError(must(op, "input", f"(N, C*{kernel[0] * kernel[1]}, L) for kernels {kernel}", input.shape))
+        raise ShapeError(
+            must(op, "input", f"(N, C*{kernel[0] * kernel[1]}, L) for kernels {kernel}", input.shape)
+        )
     rows, columns = output_sizes(size, kernel, step, around, apart)
     if min(rows, columns) < 1 or rows * columns != input.shape[-1]:
         expected = f"of {rows} x {columns} windows for an image of {size}"
@@ -163,7 +169,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     if channels % (r * r):
         raise ShapeError(must("pixel_shuffle", "input", f"of channels that {r * r} divides", input.shape))
     n, c = len(lead), channels // (r * r)
-    x = _permute(_reshape(input, (*lead, c, r, r, h, w)), (*range(n), n, n + 3, n + 1, n + 4, n + 2))  # C H r W r
+    x = _permute(
+        _reshape(input, (*lead, c, r, r, h, w)), (*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    )  # C H r W r
     return _reshape(x, (*lead, c, h * r, w * r))
 
 
@@ -172,7 +180,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor, input)
     *lead, c, height, width = input.shape
     if height % r or width % r:
-        raise ShapeError(must("pixel_unshuffle", "input", f"of height and width that {r} divides", input.shape))
+        raise ShapeError(
+            must("pixel_unshuffle", "input", f"of height and width that {r} divides", input.shape)
+        )
     n, h, w = len(lead), height // r, width // r
-    x = _permute(_reshape(input, (*lead, c, h, r, w, r)), (*range(n), n, n + 2, n + 4, n + 1, n + 3))  # C r r H W
+    x = _permute(
+        _reshape(input, (*lead, c, h, r, w, r)), (*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    )  # C r r H W
     return _reshape(x, (*lead, c * r * r, h, w))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import dim as as_dim
 from minidl.ops.arguments import check_tensor, floats, numeric, one_of, reject
+from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _clamp_integers, _mask, _sigmoid, _sigmoid_forward, _where
 from minidl.ops.elementwise import abs as _absolute
 from minidl.ops.joining import _split
@@ -123,7 +123,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
         raise DTypeError(must("prelu", "weight", f"of input's dtype {x.dtype}", weight.dtype))
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim > 1 or (weight.shape not in ((), (1,)) and weight.shape != (channels,)):
-        raise ShapeError(must("prelu", "weight", f"({channels},), (1,) or () for input {x.shape}", weight.shape))
+        raise ShapeError(
+            must("prelu", "weight", f"({channels},), (1,) or () for input {x.shape}", weight.shape)
+        )
     return _prelu(x, _reshape(weight, (-1, *(1,) * (x.ndim - 2)) if x.ndim > 1 else (1,) * x.ndim))
 
 

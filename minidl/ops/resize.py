@@ -51,8 +51,12 @@ def _unsample_forward(g: np.ndarray, d: int, n: int, taps: Taps) -> np.ndarray:
     return x
 
 
-_resample: Op = Op("interpolate", _resample_forward, lambda g, _y, _x, d, taps: _unsample(g, d, _x.shape[d], taps))
-_unsample: Op = Op("interpolate_backward", _unsample_forward, lambda h, _y, _g, d, _n, taps: _resample(h, d, taps))
+_resample: Op = Op(
+    "interpolate", _resample_forward, lambda g, _y, _x, d, taps: _unsample(g, d, _x.shape[d], taps)
+)
+_unsample: Op = Op(
+    "interpolate_backward", _unsample_forward, lambda h, _y, _g, d, _n, taps: _resample(h, d, taps)
+)
 
 # --- Where a method takes its pixels from ---------------------------------------------------------------------------
 
@@ -140,12 +144,13 @@ def _taps(
     n: int, m: int, scale: float | None, mode: str, align_corners: bool, antialias: bool, dtype: np.dtype
 ) -> Taps:
     """How m positions are made from n; ``scale`` is their ratio as the user gave it."""
+    ratio = 1.0 / scale if scale else n / m
     if align_corners:
         ratio = (n - 1) / (m - 1) if m > 1 else 0.0
-    else:
-        ratio = 1.0 / scale if scale else n / m
     if mode in ("nearest", "nearest-exact"):
         return _nearest_taps(n, m, ratio, mode == "nearest-exact", dtype)
+    if antialias and n == m:
+        return ((np.arange(n), None),)
     if antialias:
         return _antialiased_taps(n, m, ratio, mode, dtype)
     return _smooth_taps(n, m, ratio, align_corners, mode, dtype)
@@ -236,8 +241,6 @@ def interpolate(
     x: Any = input
     # The dimension that shrinks most comes first: the others then have less to do.
     for d in sorted(range(len(spatial)), key=lambda d: sizes[d] / spatial[d]):
-        if antialias and sizes[d] == spatial[d]:
-            continue
         taps = _taps(spatial[d], sizes[d], scales[d], mode, bool(align_corners), antialias, input.dtype)
         x = _resample(x, d + 2, taps)
     return x

@@ -115,13 +115,17 @@ def instance_norm(
     return y
 
 
-def _rms_norm_forward(x: np.ndarray, w: Any, axes: tuple[int, ...], eps: float) -> tuple[np.ndarray, np.ndarray]:
+def _rms_norm_forward(
+    x: np.ndarray, w: Any, axes: tuple[int, ...], eps: float
+) -> tuple[np.ndarray, np.ndarray]:
     count = math.prod(x.shape[axis] for axis in axes) or 1
     scale = 1.0 / np.sqrt(np.sum(np.square(x), axis=axes, keepdims=True) / count + eps)
     return x * scale if w is None else x * scale * w, scale
 
 
-def _rms_norm_joint(needs: Any, g: Any, _y: Any, x: Any, w: Any, axes: tuple[int, ...], eps: float, scale: Any) -> Any:
+def _rms_norm_joint(
+    needs: Any, g: Any, _y: Any, x: Any, w: Any, axes: tuple[int, ...], eps: float, scale: Any
+) -> Any:
     """With n = x * scale, the gradient h = g * w of n goes to x directly and through the scale."""
     if scale is None:  # under create_graph: once more, so that it can be differentiated
         scale = 1.0 / np.sqrt(_mean(x * x, axes, True) + eps)

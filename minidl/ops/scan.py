@@ -15,7 +15,7 @@ from minidl.ops.elementwise import _where, sub
 from minidl.ops.indexing import gather_forward, plain, scatter_add_to
 from minidl.ops.joining import cat
 from minidl.ops.reduce import ValuesAndIndices, _sum, _summand
-from minidl.ops.shape import _flip, _permute, _reshape, check_has_dims, narrow
+from minidl.ops.shape import _flip, _getitem, _permute, _reshape, along, check_has_dims
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -40,10 +40,13 @@ def _cumprod_vjp(g: Any, y: Any, x: Any) -> Any:
     return _sum(_reshape(g, (*g.shape[:-1], 1, n)) * _where(up_to, without_k, 0.0), (g.ndim,), False)
 
 
-# For both, np.add.accumulate and the like keep x's dtype, as np.cumsum does not for small integers.
-_cumsum: Op = Op("cumsum", np.add.accumulate, lambda g, _y, _x, d: _from_the_end(g, d))
+_cumsum: Op = Op(
+    "cumsum",
+    lambda x, d: np.add.accumulate(x, d, x.dtype),
+    lambda g, _y, _x, d: _from_the_end(g, d),
+)
 # Over the last dimension. Where there are zeros, its derivative takes the square of the dimension's size in memory.
-_cumprod: Op = Op("cumprod", lambda x: np.multiply.accumulate(x, -1), _cumprod_vjp)
+_cumprod: Op = Op("cumprod", lambda x: np.multiply.accumulate(x, -1, x.dtype), _cumprod_vjp)
 
 
 def _running_extreme(name: str, ufunc: np.ufunc) -> Op:
@@ -51,7 +54,7 @@ def _running_extreme(name: str, ufunc: np.ufunc) -> Op:
 
     def forward(x: np.ndarray, d: int) -> tuple[np.ndarray, np.ndarray]:
         extreme = ufunc.accumulate(x, d)
-        own: Any = np.indices(x.shape, sparse=True)[d]
+        own = np.arange(x.shape[d]).reshape(-1, *(1,) * (x.ndim - 1 - d))
         index = np.maximum.accumulate(np.where((x == extreme) | (x != x), own, 0), d)
         return gather_forward(x, d, index), index
 
@@ -144,6 +147,6 @@ def diff(
     parts = [x for x in (prepend, input, append) if x is not None]
     y: Any = cat(parts, d) if len(parts) > 1 else input
     for _ in range(min(order, y.shape[d])):
-        later, earlier = narrow(y, d, 1, y.shape[d] - 1), narrow(y, d, 0, y.shape[d] - 1)
+        later, earlier = _getitem(y, along(d, slice(1, None))), _getitem(y, along(d, slice(-1)))
         y = ne(later, earlier) if y.dtype == dtypes.bool_ else sub(later, earlier)
     return y

@@ -145,13 +145,12 @@ def _of_matrices(op: str, x: Any, ord: Any, dim: Any, keepdim: bool, dtype: Any)
         y = _sum(_singular_values(y), last, False)
     else:
         sizes = _singular_values(y) if abs(ord) == 2 else _sum(_abs(y), (len(rest) + math.isinf(ord),), False)
-        _check_some(op, sizes, last)
-        y = (_amax if ord > 0 else _amin)(sizes, last, False)
-    return (
-        _reshape(y, tuple([1 if d in (rows, columns) else n for d, n in enumerate(x.shape)]))
-        if keepdim
-        else y
-    )
+        if ord < 0:
+            _check_some(op, sizes, last)
+        largest = _amax if sizes.shape[-1] else _sum  # the largest of none is 0
+        y = (largest if ord > 0 else _amin)(sizes, last, False)
+    kept = tuple([1 if d in (rows, columns) else n for d, n in enumerate(x.shape)])
+    return _reshape(y, kept) if keepdim else y
 
 
 def linalg_norm(
@@ -164,20 +163,19 @@ def linalg_norm(
     - With two dimensions ``dim``, or a matrix ``A``: :func:`matrix_norm`.
     """
     op = "linalg.norm"
+    check_tensor(op, "A", A)
+    if isinstance(dim, (tuple, list)) and len(dim) not in (1, 2):
+        raise DimensionError(must(op, "dim", "one dimension or two", dim))
     if ord is None:
         return _of_vectors(op, A, 2, dim, keepdim, dtype)
-    check_tensor(op, "A", A)
     if dim is None:
         if A.ndim not in (1, 2):
             raise ShapeError(
                 must(op, "A", "a vector or a matrix where ord is given without dim", f"shape {A.shape}")
             )
         dim = tuple(range(A.ndim))
-    if isinstance(dim, (tuple, list)) and len(dim) == 2:
-        return _of_matrices(op, A, ord, dim, keepdim, dtype)
-    if isinstance(dim, (tuple, list)) and len(dim) != 1:
-        raise DimensionError(must(op, "dim", "one dimension or two", dim))
-    return _of_vectors(op, A, ord, dim, keepdim, dtype)
+    of_matrices = isinstance(dim, (tuple, list)) and len(dim) == 2
+    return (_of_matrices if of_matrices else _of_vectors)(op, A, ord, dim, keepdim, dtype)
 
 
 @numpy_names

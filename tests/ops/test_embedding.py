@@ -14,7 +14,12 @@ from minidl.nn import functional as F
 from minidl.tensor import from_numpy
 
 T = torch.nn.functional
-INDICES = [np.array([3, 1, 3, 0]), np.array([[4, 4], [2, 0]], np.int32), np.array(2), np.zeros((0, 2), np.int64)]
+INDICES = [
+    np.array([3, 1, 3, 0]),
+    np.array([[4, 4], [2, 0]], np.int32),
+    np.array(2),
+    np.zeros((0, 2), np.int64),
+]
 OPTIONS: list[dict[str, Any]] = [{}, {"padding_idx": 3}, {"padding_idx": -1}, {"scale_grad_by_freq": True},
                                  {"padding_idx": 4, "scale_grad_by_freq": True}]  # fmt: skip
 
@@ -85,7 +90,9 @@ def test_wrong_arguments() -> None:
             lambda call=call: call(F, from_numpy(index), from_numpy(table)),
             lambda call=call: call(T, torch.tensor(index), torch.tensor(table)),
         )  # fmt: skip
-    with pytest.raises(ArgumentError, match="embedding: sparse must be False, for minidl has no sparse gradients"):
+    with pytest.raises(
+        ArgumentError, match="embedding: sparse must be False, for minidl has no sparse gradients"
+    ):
         F.embedding(from_numpy(index), from_numpy(table), sparse=True)
     with pytest.raises(DimensionError, match=r"embedding: padding_idx must be in \[-5, 4\], got 5"):
         F.embedding(from_numpy(index), from_numpy(table), 5)

@@ -92,5 +92,8 @@ def test_wrong_arguments() -> None:
     ]  # fmt: skip
     for kind, message, call in cases:
         both_raise(
-            kind, message, lambda call=call: call(F, from_numpy(image)), lambda call=call: call(T, torch.tensor(image))
+            kind,
+            message,
+            lambda call=call: call(F, from_numpy(image)),
+            lambda call=call: call(T, torch.tensor(image)),
         )

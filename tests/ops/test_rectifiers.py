@@ -31,7 +31,9 @@ ACTIVATIONS: dict[str, list[dict[str, Any]]] = {
     "softplus": [{}, {"beta": 2, "threshold": 1}, {"beta": -0.7}],
     "softsign": [{}],
 }
-CASES = [pytest.param(name, kwargs, id=f"{name}{kwargs}") for name in ACTIVATIONS for kwargs in ACTIVATIONS[name]]
+CASES = [
+    pytest.param(name, kwargs, id=f"{name}{kwargs}") for name in ACTIVATIONS for kwargs in ACTIVATIONS[name]
+]
 INPLACE = [name for name in ACTIVATIONS if name not in ("gelu", "softplus", "softsign")]
 
 
@@ -41,16 +43,32 @@ def _pair(name: str, **kwargs: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(("name", "kwargs"), CASES)
 def test_values_and_derivatives(name: str, kwargs: dict[str, Any]) -> None:
-    for x in (4 * normal(3, 4, 5), normal(), normal(0, 3), strided(normal(4, 3)), channels_last(normal(2, 3, 4, 5))):
+    for x in (
+        4 * normal(3, 4, 5),
+        normal(),
+        normal(0, 3),
+        strided(normal(4, 3)),
+        channels_last(normal(2, 3, 4, 5)),
+    ):
         # PyTorch has no second derivative of hardsigmoid, which is 0.
-        check_parity(*_pair(name, **kwargs), np.asarray(x), second=name != "hardsigmoid", tol=TOLERANCE.get(name, 1e-9))
+        check_parity(
+            *_pair(name, **kwargs), np.asarray(x), second=name != "hardsigmoid", tol=TOLERANCE.get(name, 1e-9)
+        )
 
 
 @pytest.mark.parametrize(("name", "kwargs"), CASES)
 def test_kinks_and_extreme_values(name: str, kwargs: dict[str, Any]) -> None:
-    points = np.array([-1e4, -100.0, -6.0, -3.0, -1.0, -0.3, -0.0, 0.0, 0.1, 0.7, 1.0, 3.0, 6.0, 20.0, 100.0, 1e4])
+    points = np.array(
+        [-1e4, -100.0, -6.0, -3.0, -1.0, -0.3, -0.0, 0.0, 0.1, 0.7, 1.0, 3.0, 6.0, 20.0, 100.0, 1e4]
+    )
     # Second derivatives are not compared at kinks; and PyTorch's softplus overflows for negative beta in float32.
-    check_parity(*_pair(name, **kwargs), points, second=False, float32=kwargs.get("beta", 1) > 0, tol=TOLERANCE.get(name, 1e-9))
+    check_parity(
+        *_pair(name, **kwargs),
+        points,
+        second=False,
+        float32=kwargs.get("beta", 1) > 0,
+        tol=TOLERANCE.get(name, 1e-9),
+    )
     special = np.array([np.nan, np.inf])
     ours, theirs = _pair(name, **kwargs)
     np.testing.assert_array_equal(ours(from_numpy(special)).array, theirs(torch.tensor(special)).numpy())
@@ -90,7 +108,15 @@ def test_inplace_is_also_the_last_positional_argument() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "slopes"),
-    [((2, 3), (3,)), ((2, 3, 4), (3,)), ((2, 3, 4, 5), (1,)), ((2, 3), ()), ((5,), (1,)), ((), ()), ((), (1,))],
+    [
+        ((2, 3), (3,)),
+        ((2, 3, 4), (3,)),
+        ((2, 3, 4, 5), (1,)),
+        ((2, 3), ()),
+        ((5,), (1,)),
+        ((), ()),
+        ((), (1,)),
+    ],
 )
 def test_prelu(shape: tuple[int, ...], slopes: tuple[int, ...]) -> None:
     check_parity(F.prelu, T.prelu, np.asarray(normal(*shape)), np.asarray(normal(*slopes, seed=1)))
@@ -103,14 +129,18 @@ def test_glu(shape: tuple[int, ...], dim: int) -> None:
     check_parity(lambda x: F.glu(x, dim), lambda x: T.glu(x, dim), strided(normal(*shape)))
 
 
-@pytest.mark.parametrize(("name", "args"), [("relu6", ()), ("hardtanh", (1.5, 2.7)), ("threshold", (1.5, 0.7))])
+@pytest.mark.parametrize(
+    ("name", "args"), [("relu6", ()), ("hardtanh", (1.5, 2.7)), ("threshold", (1.5, 0.7))]
+)
 def test_integers(name: str, args: tuple[float, ...]) -> None:
     x = np.arange(-2, 9)
     check_parity(lambda x: getattr(F, name)(x, *args), lambda x: getattr(T, name)(x, *args), x)
 
 
 def test_softsign_of_integers() -> None:
-    np.testing.assert_allclose(F.softsign(from_numpy(np.arange(-2, 3))).array, np.array([-2 / 3, -0.5, 0, 0.5, 2 / 3]))
+    np.testing.assert_allclose(
+        F.softsign(from_numpy(np.arange(-2, 3))).array, np.array([-2 / 3, -0.5, 0, 0.5, 2 / 3])
+    )
 
 
 @pytest.mark.parametrize("name", ["hardsigmoid", "hardswish", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
@@ -119,7 +149,10 @@ def test_they_take_floats(name: str) -> None:
     message = f"{name}: input must be of floats, got int64"
     x = np.arange(4)
     both_raise(
-        DTypeError, message, lambda: getattr(F, name)(from_numpy(x)), lambda: getattr(T, name)(torch.tensor(x))
+        DTypeError,
+        message,
+        lambda: getattr(F, name)(from_numpy(x)),
+        lambda: getattr(T, name)(torch.tensor(x)),
     )
 
 

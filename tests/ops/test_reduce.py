@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from parity import both_raise, channels_last, check_parity, normal, strided, torch
 
+import minidl
 from minidl.errors import DimensionError, DTypeError, ShapeError
 from minidl.ops import reduce
 from minidl.tensor import Tensor, from_numpy
@@ -76,7 +77,7 @@ def test_smooth_reductions(name: str, shape: tuple[int, ...], dim: Dim, keepdim:
 @pytest.mark.parametrize("name", [*SMOOTH, "amax", "amin"])
 def test_no_dimensions_are_all_dimensions(name: str) -> None:
     x = normal(2, 3)
-    check_value(lambda x: getattr(reduce, name)(x, ()), lambda x: getattr(torch, name)(x, dim=()), x)
+    check_value(lambda x: getattr(minidl, name)(x, ()), lambda x: getattr(torch, name)(x, dim=()), x)
 
 
 @pytest.mark.parametrize("keepdim", [False, True])
@@ -124,7 +125,7 @@ def test_reductions_of_nan_and_infinity() -> None:
     for ours, theirs in (*SMOOTH.values(), *EXTREME.values()):
         check_parity(lambda x, f=ours: f(x, 1), lambda x, f=theirs: f(x, dim=1), rows, second=False)
     for theirs in (torch.max, torch.min):
-        ours = getattr(reduce, theirs.__name__)
+        ours = getattr(minidl, theirs.__name__)
         for row in rows:
             check_parity(ours, theirs, row, second=False)
         check_parity(lambda x, f=ours: f(x, 1)[0], lambda x, f=theirs: f(x, 1)[0], rows, second=False)
@@ -195,7 +196,7 @@ def test_prod_of_all() -> None:
 )
 @pytest.mark.parametrize("keepdim", [False, True])
 def test_max_and_min_along_a_dimension(name: str, shape: tuple[int, ...], dim: int, keepdim: bool) -> None:
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     x = np.asarray(np.round(normal(*shape)))
     for values in layouts(x):
         check_parity(lambda x: ours(x, dim, keepdim).values, lambda x: theirs(x, dim, keepdim).values, values)
@@ -210,7 +211,7 @@ def test_max_and_min_along_a_dimension(name: str, shape: tuple[int, ...], dim: i
 
 @pytest.mark.parametrize("name", ["max", "min"])
 def test_max_and_min_of_all_and_of_two(name: str) -> None:
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     for shape in ((), (1,), (3, 4)):
         check_parity(ours, theirs, np.round(normal(*shape)))
     check_parity(ours, theirs, normal(3, 1), normal(4))
@@ -234,7 +235,7 @@ def test_argmax_and_argmin(name: str, shape: tuple[int, ...], dim: int | None, k
     x = np.asarray(np.round(normal(*shape) / 2))
     if x.size > 3:
         x.flat[2] = math.nan
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     check_value(lambda x: ours(x, dim, keepdim), lambda x: theirs(x, dim, keepdim), x)
 
 
@@ -242,7 +243,7 @@ def test_argmax_and_argmin(name: str, shape: tuple[int, ...], dim: int | None, k
 @pytest.mark.parametrize("name", ["sum", "prod", "all", "any", "max", "min", "amax", "amin"])
 def test_dtypes_of_results(name: str, dtype: str) -> None:
     x = np.array([[3, 0, 2], [1, 1, 100]]).astype(dtype)
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     check_value(ours, theirs, x)
     if name not in ("max", "min"):
         check_value(lambda x: ours(x, 1), lambda x: theirs(x, 1), x)
@@ -251,7 +252,7 @@ def test_dtypes_of_results(name: str, dtype: str) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int32", "int8", "bool"])
 @pytest.mark.parametrize("name", ["sum", "prod"])
 def test_the_dtype_argument(name: str, dtype: str) -> None:
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     x = np.array([[1.5, -2.7], [0.9, 3.2]], np.float32)
     for a in (x, x > 1, x.astype(np.int64)):
         check_value(
@@ -273,7 +274,7 @@ def test_gradients_pass_through_the_dtype_argument() -> None:
     [((3, 4), None), ((3, 4), 0), ((2, 3, 4), (0, -1)), ((), None), ((0,), None), ((0, 3), 0)],
 )
 def test_all_and_any(name: str, shape: tuple[int, ...], dim: Any) -> None:
-    ours, theirs = getattr(reduce, name), getattr(torch, name)
+    ours, theirs = getattr(minidl, name), getattr(torch, name)
     for x in (normal(*shape) > 0, np.round(normal(*shape)), np.full(shape, math.nan)):
         check_value(lambda x: ours(x, dim, True), lambda x: theirs(x, dim=dim, keepdim=True), x)
 
@@ -346,7 +347,7 @@ def test_errors(name: str, array: np.ndarray, args: Any, kind: type[Exception], 
     both_raise(
         kind,
         message,
-        lambda: getattr(reduce, name)(from_numpy(array), *args),
+        lambda: getattr(minidl, name)(from_numpy(array), *args),
         lambda: getattr(torch, name)(torch.tensor(array), *args),
     )
 
@@ -356,7 +357,7 @@ def test_only_tensors_are_reduced(name: str) -> None:
     both_raise(
         DTypeError,
         f"{name}: input must be a Tensor, got int",
-        lambda: getattr(reduce, name)(3),
+        lambda: getattr(minidl, name)(3),
         lambda: getattr(torch, name)(3),
     )
 

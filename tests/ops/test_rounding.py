@@ -17,7 +17,9 @@ NAMES = ("floor", "ceil", "trunc", "fix", "round", "frac")
 SPECIAL = np.array([0.0, -0.0, 0.5, 1.5, 2.5, -0.5, -1.5, 2.4999, 1e20, np.inf, -np.inf, np.nan])
 
 
-@pytest.mark.parametrize("x", [3 * normal(3, 4), np.array(1.5), np.zeros((0, 2)), strided(3 * normal(2, 3)), SPECIAL])
+@pytest.mark.parametrize(
+    "x", [3 * normal(3, 4), np.array(1.5), np.zeros((0, 2)), strided(3 * normal(2, 3)), SPECIAL]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_values_and_gradients(name: str, x: np.ndarray) -> None:
     check_parity(getattr(ops, name), getattr(torch, name), x, second=False)
@@ -27,7 +29,10 @@ def test_values_and_gradients(name: str, x: np.ndarray) -> None:
 def test_decimals(decimals: int) -> None:
     x = np.concatenate([300 * normal(20), [0.25, 0.35, 15.0, 25.0, 250.0, np.inf, np.nan]])
     check_parity(
-        lambda x: ops.round(x, decimals=decimals), lambda x: torch.round(x, decimals=decimals), x, second=False
+        lambda x: ops.round(x, decimals=decimals),
+        lambda x: torch.round(x, decimals=decimals),
+        x,
+        second=False,
     )
 
 
@@ -55,7 +60,10 @@ def test_methods_and_in_place_forms() -> None:
 ERRORS: list[tuple[str, Any]] = [
     ("floor: input must be of numbers, not bools, got bool", lambda m: m.floor(m.tensor([True]))),
     ("frac: input must be of floats, got int64", lambda m: m.frac(m.tensor([1]))),
-    ("round: input must be of floats where decimals are given, got int64", lambda m: m.round(m.tensor([15]), decimals=-1)),
+    (
+        "round: input must be of floats where decimals are given, got int64",
+        lambda m: m.round(m.tensor([15]), decimals=-1),
+    ),
     ("round: decimals must be an int, got 1.5", lambda m: m.round(m.tensor([1.5]), decimals=1.5)),
     ("ceil: input must be a Tensor, got float", lambda m: m.ceil(1.5)),
 ]

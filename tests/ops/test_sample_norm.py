@@ -17,7 +17,15 @@ T = torch.nn.functional
 
 @pytest.mark.parametrize(
     ("shape", "groups"),
-    [((2, 6, 4, 3), 3), ((2, 6), 2), ((2, 6, 5), 6), ((2, 6, 5), 1), ((0, 6, 2), 3), ((2, 6, 0), 3), ((2, 6), 6)],
+    [
+        ((2, 6, 4, 3), 3),
+        ((2, 6), 2),
+        ((2, 6, 5), 6),
+        ((2, 6, 5), 1),
+        ((0, 6, 2), 3),
+        ((2, 6, 0), 3),
+        ((2, 6), 6),
+    ],
 )
 def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
     w, b = normal(6, seed=1), normal(6, seed=2)
@@ -66,7 +74,9 @@ def test_instance_norm_with_running_statistics(own: bool) -> None:
     assert np.array_equal(ours[1].array, mean) != own
 
 
-@pytest.mark.parametrize(("shape", "last"), [((2, 3, 4), (4,)), ((2, 3, 4), (3, 4)), ((5,), (5,)), ((2, 0), (0,))])
+@pytest.mark.parametrize(
+    ("shape", "last"), [((2, 3, 4), (4,)), ((2, 3, 4), (3, 4)), ((5,), (5,)), ((2, 0), (0,))]
+)
 @pytest.mark.parametrize("eps", [None, 0.1])
 def test_rms_norm(shape: tuple[int, ...], last: tuple[int, ...], eps: float | None) -> None:
     for x in (normal(*shape), strided(normal(*shape)), np.zeros(shape)):
@@ -103,7 +113,12 @@ def test_wrong_arguments() -> None:
          lambda f, x: f.rms_norm(x, ())),
     ]  # fmt: skip
     for kind, message, call in cases:
-        both_raise(kind, message, lambda call=call: call(F, from_numpy(x)), lambda call=call: call(T, torch.tensor(x)))
+        both_raise(
+            kind,
+            message,
+            lambda call=call: call(F, from_numpy(x)),
+            lambda call=call: call(T, torch.tensor(x)),
+        )
     integers = np.arange(12).reshape(2, 3, 2)
     for name, args in (("group_norm", (3,)), ("instance_norm", ()), ("rms_norm", ((2,),))):
         both_raise(

@@ -18,7 +18,9 @@ from minidl.ops import special as ops
 from minidl.tensor import Tensor, from_numpy
 
 NAMES = ("exp2", "expm1", "log2", "log10", "log1p", "reciprocal", "rsqrt", "erf")
-SPECIAL = np.array([0.0, -0.0, 1e-300, 1e-8, 1.0, -1.0, 0.46875, 0.47, 5.9, 6.1, -30.0, 800.0, np.inf, -np.inf, np.nan])
+SPECIAL = np.array(
+    [0.0, -0.0, 1e-300, 1e-8, 1.0, -1.0, 0.46875, 0.47, 5.9, 6.1, -30.0, 800.0, np.inf, -np.inf, np.nan]
+)
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (), (0, 2)])

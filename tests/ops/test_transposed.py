@@ -41,7 +41,12 @@ def test_images(geometry: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "geometry",
-    [{}, {"stride": (2,), "padding": 1, "output_padding": 1}, {"dilation": 2, "padding": (1,)}, {"groups": 2}],
+    [
+        {},
+        {"stride": (2,), "padding": 1, "output_padding": 1},
+        {"dilation": 2, "padding": (1,)},
+        {"groups": 2},
+    ],
 )
 def test_sequences(geometry: dict[str, Any]) -> None:
     w, b = normal(4, 6 // geometry.get("groups", 1), 3, seed=1), normal(6, seed=2)
@@ -76,7 +81,8 @@ def test_wrong_arguments() -> None:
          lambda f, x, w: f.conv_transpose2d(x, w, groups=2)),
         (ArgumentError, "conv_transpose2d: padding must be such that something remains of the output, which would be "
          "(-2, -1), got (6, 6)", lambda f, x, w: f.conv_transpose2d(x, w, padding=6)),
-        (ArgumentError, "conv_transpose2d: stride must be at least 1", lambda f, x, w: f.conv_transpose2d(x, w, None, 0)),
+        (ArgumentError, "conv_transpose2d: stride must be at least 1",
+         lambda f, x, w: f.conv_transpose2d(x, w, None, 0)),
         (ArgumentError, "padding must be at least 0", lambda f, x, w: f.conv_transpose2d(x, w, padding=-1)),
         (ShapeError, "conv_transpose2d: input must be of 4 dimensions, or 3 without a batch, and not empty but for "
          "that, got (8, 9)", lambda f, x, w: f.conv_transpose2d(x[0, 0], w)),

@@ -75,7 +75,7 @@ def test_numpys_functions_are_differentiable() -> None:
 
 def test_methods_and_in_place_forms() -> None:
     for name in (*DOMAINS, "arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"):
-        x = np.array([0.25, 0.5]) + ("cosh" in name and "arc" in name or name == "acosh")
+        x = np.array([0.25, 0.5]) + (("cosh" in name and "arc" in name) or name == "acosh")
         expected = getattr(torch, name)(torch.tensor(x)).numpy()
         np.testing.assert_allclose(getattr(from_numpy(x), name)().array, expected, rtol=1e-12)
         y = from_numpy(x.copy())
@@ -97,5 +97,8 @@ def test_errors() -> None:
         lambda: torch.atan2(torch.ones(2), 1.0),
     )
     both_raise(
-        DTypeError, "sin: input must be a Tensor, got float", lambda: ops.sin(1.0), lambda: torch.sin(1.0)  # type: ignore[arg-type]
+        DTypeError,
+        "sin: input must be a Tensor, got float",
+        lambda: ops.sin(1.0),
+        lambda: torch.sin(1.0),  # type: ignore[arg-type]
     )

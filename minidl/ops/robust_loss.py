@@ -1,0 +1,73 @@
+"""Losses of numbers that are quadratic for small errors and linear for large ones, which outliers then do not rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minidl.errors import DTypeError, ShapeError, must
+from minidl.ops.arguments import floats, reject
+from minidl.ops.elementwise import _clamp
+from minidl.ops.loss import _numbers, _reduce, l1_loss
+from minidl.tape import Op
+
+if TYPE_CHECKING:
+    from minidl.tensor import Tensor
+
+__all__ = ["smooth_l1_loss", "huber_loss"]
+
+
+def _huber_forward(d: np.ndarray, delta: float) -> np.ndarray:
+    size = np.abs(d)
+    return np.where(size < delta, 0.5 * d * d, delta * (size - 0.5 * delta))
+
+
+_huber = Op("huber_loss", _huber_forward, lambda g, _y, d, delta: g * _clamp(d, -delta, delta))
+
+
+def _difference(op: str, input: Any, target: Any, reduction: str) -> Any:
+    x, t, _ = _numbers(op, input, target, reduction)
+    if x.dtype.kind != "f":
+        raise DTypeError(must(op, "input or target", "of floats", x.dtype))
+    return x - t
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """``0.5 * d^2 / beta`` where ``|d| < beta``, else ``|d| - 0.5 * beta``; d = input - target (Girshick, 2015).
+
+    That is :func:`huber_loss` divided by ``beta``; with ``beta=0`` it is :func:`minidl.ops.loss.l1_loss`.
+    """
+    if beta < 0:
+        reject("smooth_l1_loss", "beta", "not negative", beta)
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    losses = _huber(_difference("smooth_l1_loss", input, target, reduction), float(beta)) / float(beta)
+    return _reduce(losses, reduction)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """``0.5 * d^2`` where ``|d| < delta``, else ``delta * (|d| - 0.5 * delta)``; d = input - target (Huber, 1964).
+
+    Args:
+        input: of any shape.
+        target: of input's shape (other shapes are broadcast, with a warning).
+        reduction: "mean" (of all elements, weighted or not), "sum" or "none".
+        delta: where the loss becomes linear; positive.
+        weight: factors of the losses, of input's shape.
+    """
+    if not delta > 0:
+        reject("huber_loss", "delta", "positive", delta)
+    losses = _huber(_difference("huber_loss", input, target, reduction), float(delta))
+    if weight is not None:
+        floats("huber_loss", weight, "weight")
+        if weight.shape != input.shape:
+            raise ShapeError(must("huber_loss", "weight", f"of input's shape {input.shape}", weight.shape))
+        losses = losses * weight
+    return _reduce(losses, reduction)
