@@ -1,4 +1,4 @@
-"""One expression, evaluated by minidl and by PyTorch: the same values, gradients and second derivatives, or both an error.
+"""One expression, evaluated by minidl and by PyTorch: equal values and derivatives to the second, or both an error.
 
 Where an expression says ``T`` it means either library, ``F`` and ``nn`` its ``nn.functional`` and ``nn``. Statements
 that go before are separated from it by semicolons.
@@ -17,6 +17,24 @@ import minidl
 from minidl.random import stream
 
 torch = pytest.importorskip("torch")
+
+# fmt: off
+EXTREME = np.array([0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 1e30, -1e30, 1e-30, -1e-30, 5e-324, 1e308,
+                    0.5, 2.5, -2.5, 100.0, -1e4])
+# fmt: on
+
+
+def normal(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.asarray(stream(seed, *shape, len(shape)).standard_normal(shape))
+
+
+def sample(dtype: str, *shape: int, seed: int = 0) -> np.ndarray:
+    """Numbers from -4 to 4 (from 0 for unsigned ones), or bools."""
+    if dtype == "bool":
+        return np.asarray(stream(seed, *shape).random(shape) > 0.5)
+    if dtype[0] == "f":
+        return normal(*shape, seed=seed).astype(dtype)
+    return np.asarray(stream(seed, *shape).integers(0 if dtype == "uint8" else -4, 5, shape)).astype(dtype)
 
 
 def evaluate(library: Any, expression: str, arrays: dict[str, np.ndarray]) -> tuple[Any, list[Any]]:
@@ -44,6 +62,7 @@ def check(expression: str, tol: float = 1e-9, second: bool = True, **arrays: np.
     assert len(mine) == len(its)
     for got, want in zip(mine, its, strict=True):
         _compare("value", got, want, tol)
+        assert _requires_grad(got) == _requires_grad(want)
     smooth = [(a, b) for a, b in zip(mine, its, strict=True) if _requires_grad(b)]
     if not smooth or not my_leaves:
         return
@@ -78,9 +97,11 @@ def check_error(expression: str, *words: str, **arrays: np.ndarray) -> None:
     known = isinstance(ours.value, minidl.MinidlError)
     assert known or "argument" in str(ours.value), ours.value
     kind = theirs.type
-    assert isinstance(ours.value, kind) or not issubclass(
-        kind, (ValueError, TypeError, IndexError, RuntimeError)
-    ) or kind is NotImplementedError, f"{ours.type.__name__}, PyTorch {kind.__name__}: {theirs.value}"
+    assert (
+        isinstance(ours.value, kind)
+        or not issubclass(kind, (ValueError, TypeError, IndexError, RuntimeError))
+        or kind is NotImplementedError
+    ), f"{ours.type.__name__}, PyTorch {kind.__name__}: {theirs.value}"
     for word in words:
         assert word in str(ours.value)
 
@@ -93,11 +114,15 @@ def _flat(value: Any) -> list[Any]:
 
 
 def _requires_grad(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.requires_grad
+    return isinstance(value, (minidl.Tensor, torch.Tensor)) and value.requires_grad
 
 
 def _gradients(library: Any, outputs: Sequence[Any], leaves: list[Any], directions: list[Any]) -> Any:
-    weighted = [(y, library.tensor(v, dtype=y.dtype)) for y, v in zip(outputs, directions, strict=True) if y.requires_grad]
+    weighted = [
+        (y, library.tensor(v, dtype=y.dtype))
+        for y, v in zip(outputs, directions, strict=True)
+        if y.requires_grad
+    ]
     if not weighted:
         return [None] * len(leaves)
     ys, vs = zip(*weighted, strict=True)

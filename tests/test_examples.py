@@ -143,7 +143,9 @@ def test_an_interrupt_ends_in_one_line(mnist: Path, tmp_path: Path) -> None:
         assert process.stderr is not None
         seen = b""
         while b"epoch 2/" not in seen:  # it is training
-            seen += os.read(process.stderr.fileno(), 10_000)
+            chunk = os.read(process.stderr.fileno(), 10_000)
+            assert chunk, seen.decode()  # it has ended
+            seen += chunk
         process.send_signal(signal.SIGINT)
         seen += process.stderr.read()
     assert process.returncode == 130

@@ -280,7 +280,11 @@ def custom_dataset(torch: Any) -> list[Any]:
     batches = list(data.DataLoader(Squares(11), batch_size=4))
     own = list(data.DataLoader(Squares(11), batch_size=4, drop_last=True, collate_fn=collate))
     train, held = data.random_split(Squares(10), [8, 2], generator=torch.Generator().manual_seed(0))
-    return [b[k] for b in batches for k in ("x", "y", "name")] + [t for b in own for t in b] + [len(train), len(held)]
+    return (
+        [b[k] for b in batches for k in ("x", "y", "name")]
+        + [t for b in own for t in b]
+        + [len(train), len(held)]
+    )
 
 
 def autoencoder(torch: Any) -> list[Any]:
@@ -304,8 +308,10 @@ def autoencoder(torch: Any) -> list[Any]:
     return [*losses, each, *encoder.parameters()]
 
 
-PROGRAMS = [classifier, regression_by_hand, gradient_penalty, recurrent_cell, attention, tied_and_frozen, resumed, hooks,
-            masks_and_assignment, custom_dataset, autoencoder]  # fmt: skip
+PROGRAMS = [
+    classifier, regression_by_hand, gradient_penalty, recurrent_cell, attention, tied_and_frozen, resumed, hooks,
+    masks_and_assignment, custom_dataset, autoencoder,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)

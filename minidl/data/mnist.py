@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
-from minidl import hub
 from minidl.data.digits import SyntheticDigits
 from minidl.data.images import GreyImages
 from minidl.errors import DataError, must
@@ -72,6 +71,8 @@ class MNIST(GreyImages):
 
     def _paths(self, root: str | os.PathLike[str] | None, names: list[str], download: bool) -> list[Path]:
         """Where the files ``names`` are; all of them in one folder."""
+        from minidl import hub  # when it is needed, because it takes half as long to import as all of minidl
+
         cache = hub.home() / self.name
         folders = [] if root is None else [Path(root), Path(root) / self.name / "raw"]
         if root is None or download:
@@ -86,6 +87,8 @@ class MNIST(GreyImages):
         return [self._download(f"{name}.gz", cache) for name in names]
 
     def _download(self, name: str, folder: Path) -> Path:
+        from minidl import hub
+
         urls = [mirror + name for mirror in self.mirrors]
         return hub.download(urls, folder / name, md5=self.md5[name], timeout=NETWORK_TIMEOUT)
 

@@ -105,7 +105,7 @@ def _with_inplace(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """An activation with one more argument, the last: ``inplace``, to overwrite the input and return it."""
     signature = inspect.signature(plain)
     count = len(signature.parameters)
-    overwriting = in_place(plain.__name__, plain)
+    overwriting = in_place(f"{plain.__name__}_", plain)
 
     @functools.wraps(plain)
     def function(*args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:

@@ -105,6 +105,25 @@ def _parsed(equation: str, operands: Sequence[Any]) -> tuple[list[list[Label]], 
     return inputs, output
 
 
+def _check_fit(operands: Sequence[Any], inputs: list[list[Label]], output: list[Label]) -> None:
+    """Each label stands for one size (or 1), and the result's are the operands', each once."""
+    sizes: dict[Label, int] = {}
+    for x, labels in zip(operands, inputs, strict=True):
+        for label, n in zip(labels, x.shape, strict=True):
+            if n != 1 and sizes.setdefault(label, n) != n:
+                name = repr(label) if isinstance(label, str) else "of '...'"
+                raise ShapeError(
+                    must("einsum", f"the dimensions {name}", f"of one size ({sizes[label]}), or 1", n)
+                )
+    every = {n for labels in inputs for n in labels}
+    for label in output:
+        if label not in every or output.count(label) > 1:
+            got = repr(label)
+            raise ArgumentError(
+                must("einsum", "each letter of the result", "one of the operands', and once", got)
+            )
+
+
 def _numbered(args: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """The equation for ``einsum(a, [0, 1], b, [1, 2], [0, 2])``."""
 
@@ -151,30 +170,18 @@ def einsum(*args: Any) -> Tensor:
         raise DTypeError(
             must("einsum", "the first argument", "an equation or a Tensor", type((*args, None)[0]).__name__)
         )
+    if not operands:
+        raise ArgumentError(must("einsum", "operands", "at least one", "none"))
     for x in operands:
         check_tensor("einsum", "every operand", x)
     _check_operands("einsum", operands[0], **{f"operand {i}": x for i, x in enumerate(operands)})
     inputs, output = _parsed(equation, operands)
-    sizes: dict[Label, int] = {}
-    for x, labels in zip(operands, inputs, strict=True):
-        for label, n in zip(labels, x.shape, strict=True):
-            if n != 1 and sizes.setdefault(label, n) != n:
-                name = repr(label) if isinstance(label, str) else "of '...'"
-                raise ShapeError(
-                    must("einsum", f"the dimensions {name}", f"of one size ({sizes[label]}), or 1", n)
-                )
-    every = {n for labels in inputs for n in labels}
-    for label in output:
-        if label not in every or output.count(label) > 1:
-            got = repr(label)
-            raise ArgumentError(
-                must("einsum", "each letter of the result", "one of the operands', and once", got)
-            )
+    _check_fit(operands, inputs, output)
     result = _without_repeats(operands[0], inputs[0])
     for i in range(1, len(operands)):
         kept = {*output, *[n for labels in inputs[i + 1 :] for n in labels]}
         result = _contract(result, _without_repeats(operands[i], inputs[i]), kept)
-    x, labels = _sum_out(*result, every.difference(output))
+    x, labels = _sum_out(*result, set(result[1]).difference(output))
     return _permute(x, tuple([labels.index(n) for n in output]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, check_tensor, one_of, reject
 from minidl.ops.indexing import converted, plain
 from minidl.ops.joining import _cat
-from minidl.ops.shape import _flip, _getitem, _zeros, along
+from minidl.ops.shape import _flip, _getitem, _zeros, along, clone
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _cropped(x: Any, widths: Widths) -> Any:
     return _getitem(x, (*index, Ellipsis))
 
 
-def _check_room(d: int, n: int, before: int, after: int, limit: int) -> None:
+def _check_room(d: int, n: int, before: int, after: int, limit: float) -> None:
     if max(before, after) > limit or before + n + after < 1 or min(before, after) <= -n:
         raise ShapeError(
             must("pad", "pad", f"in [-{n - 1}, {limit}] for dimension {d} of {n}", (before, after))
@@ -70,7 +71,7 @@ def _reflected(x: Any, d: int, before: int, after: int) -> tuple[Any, Any]:
 
 def _replicated(x: Any, d: int, before: int, after: int) -> tuple[Any, Any]:
     n = x.shape[d]
-    _check_room(d, n, before, after, before + after + n + 1)
+    _check_room(d, n, before, after, math.inf)
 
     def repeated(place: int, count: int) -> Any:
         edge = _getitem(x, along(d, slice(place, place + 1)))
@@ -96,7 +97,9 @@ _BORDERS = {"reflect": _reflected, "replicate": _replicated, "circular": _wrappe
 
 
 def _continued(x: Any, widths: Widths, mode: str) -> Any:
-    """``x`` with borders that continue it, one dimension after the other."""
+    """``x`` with borders that continue it, one dimension after the other; a copy in any case."""
+    if not any(before or after for before, after in widths):
+        return clone(x)
     for d, (before, after) in enumerate(widths):
         if before or after:
             inside = tuple([(min(before, 0), min(after, 0)) if i == d else (0, 0) for i in range(x.ndim)])

@@ -110,8 +110,9 @@ def _smooth_taps(n: int, m: int, ratio: float, align_corners: bool, mode: str, d
     kernel, reach = _SMOOTH[mode]
     if reach == 1 and m == n:
         ratio = 1.0  # whatever the scale that was given
-    places = np.arange(m, dtype=np.float64)
+    places, ratio = np.arange(m), float(dtype.type(ratio))
     points = ratio * places if align_corners else ratio * (places + 0.5) - 0.5
+    points = points.astype(dtype)  # PyTorch's precision, so that the pixels are PyTorch's
     if reach == 1:
         points = np.clip(points, 0, n - 1)
     first = np.floor(points)

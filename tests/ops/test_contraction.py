@@ -134,6 +134,13 @@ def einsum(*args: Any) -> Any:
 
 
 ERRORS: list[tuple[type[MinidlError], str, Any]] = [
+    (ArgumentError, "einsum: operands must be at least one, got none", einsum("ij")),
+    (ArgumentError, "einsum: operands must be at least one, got none", lambda m: m.einsum("i", [])),
+    (
+        ArgumentError,
+        "tensordot: dims must be an int or two lists, got ([0],)",
+        lambda m: m.tensordot(m.ones(2), m.ones(2), ([0],)),
+    ),
     (ArgumentError, "einsum: operands must be 2, as in the equation, got 1", einsum("ij,jk", (2, 2))),
     (ShapeError, "einsum: the operand of 'ij' must be of 2 dimensions, got 3", einsum("ij->i", (2, 2, 2))),
     (ShapeError, "einsum: the operand of 'ijk' must be of 3 dimensions, got 2", einsum("ijk", (2, 2))),

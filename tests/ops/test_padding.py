@@ -60,6 +60,14 @@ def test_continued_integers(mode: str) -> None:
     assert F.pad(from_numpy(normal(1, 2, 3)), (1, 1), mode, 0).shape == (1, 2, 5)
 
 
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_no_padding_is_a_copy(mode: str) -> None:
+    x = from_numpy(normal(1, 2, 3))
+    y = F.pad(x, (0, 0), mode)
+    np.testing.assert_array_equal(y.array, x.array)
+    assert not np.shares_memory(y.array, x.array)
+
+
 def test_padding_keeps_channels_last() -> None:
     x = from_numpy(channels_last(normal(2, 3, 4, 5)))
     for mode in ("constant", "reflect", "replicate", "circular"):
@@ -80,6 +88,8 @@ def test_wrong_arguments() -> None:
          lambda f, x: f.pad(x, (5, 1, 1, 1), "reflect")),
         (ShapeError, "pad: pad must be in [-4, 5] for dimension 3 of 5, got (6, 1)",
          lambda f, x: f.pad(x, (6, 1, 1, 1), "circular")),
+        (ShapeError, "pad: pad must be in [-4, inf] for dimension 3 of 5, got (-7, 1)",
+         lambda f, x: f.pad(x, (-7, 1, 0, 0), "replicate")),
         (ArgumentError, "pad: value must be left out in mode 'reflect', got 1.0",
          lambda f, x: f.pad(x, (1, 1, 1, 1), "reflect", 1.0)),
         (ArgumentError, "pad: mode must be 'constant' or 'reflect' or 'replicate' or 'circular', got 'same'",

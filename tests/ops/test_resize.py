@@ -39,6 +39,18 @@ def test_images(size: dict[str, Any], method: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [77, 300])
+def test_large_images_in_float32(mode: str, size: int) -> None:
+    """Positions are rounded as PyTorch's are: 100 times closer than with exact ones."""
+    x = normal(1, 1, 200, 211).astype(np.float32)
+    y, expected = (
+        F.interpolate(from_numpy(x), size, mode=mode),
+        T.interpolate(torch.tensor(x), size, mode=mode),
+    )
+    np.testing.assert_allclose(y.array, expected.numpy(), rtol=1e-5, atol=3e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
 def test_the_nearest_pixels_are_the_same_for_all_sizes(dtype: Any, mode: str) -> None:
