@@ -33,7 +33,8 @@ def _weights() -> list[np.ndarray]:
     random, bound = np.random.default_rng(1), np.sqrt(6 / (PIXELS + CODE))
     shapes = [(CODE, PIXELS), (CODE,), (PIXELS, CODE), (PIXELS,)]
     return [
-        random.uniform(-bound, bound, s).astype(np.float32) if len(s) == 2 else np.zeros(s, np.float32) for s in shapes
+        random.uniform(-bound, bound, s).astype(np.float32) if len(s) == 2 else np.zeros(s, np.float32)
+        for s in shapes
     ]
 
 

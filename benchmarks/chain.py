@@ -50,4 +50,8 @@ def _leaf(engine: str, array: np.ndarray) -> Any:
 
 
 if __name__ == "__main__":
-    print(report("20 x (x * b + b).tanh(), sum, backward; 8x8 float32", take_turns(__spec__.name, ENGINES, 31, 100)))
+    print(
+        report(
+            "20 x (x * b + b).tanh(), sum, backward; 8x8 float32", take_turns(__spec__.name, ENGINES, 31, 100)
+        )
+    )

@@ -83,7 +83,9 @@ def report(title: str, found: Sequence[Turns]) -> str:
     lines = [title, f"{'engine':<24}{'median':>12}{'ratio':>26}"]
     for record in found:
         median = statistics.median(record.seconds)
-        compared = "" if record is found[0] else f"{found[0].engine} takes {ratio(found[0], record):.2f} of it"
+        compared = (
+            "" if record is found[0] else f"{found[0].engine} takes {ratio(found[0], record):.2f} of it"
+        )
         time_ = f"{median:.3f} s" if median > 0.1 else f"{median * 1e6:.0f} µs"
         lines.append(f"{record.engine:<24}{time_:>12}{compared:>30}")
     return "\n".join(lines)

@@ -1,19 +1,18 @@
 """minidl: a deep learning engine that one person can read from end to end."""
 
 import importlib
-from typing import Any
-
 from math import e as e
 from math import inf as inf
 from math import nan as nan
 from math import pi as pi
+from typing import Any
 
 from minidl import autograd as autograd
 from minidl import data as data
 from minidl import errors as errors
 from minidl import kernels as kernels
-from minidl import models as models
 from minidl import linalg as linalg
+from minidl import models as models
 from minidl import nn as nn
 from minidl import optim as optim
 from minidl import random as random

@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -14,18 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import AnomalyError
+from minidl.grad_mode import thread
 
 if TYPE_CHECKING:
     from minidl.tape import Node
 
 _PACKAGE = str(Path(__file__).parent) + os.sep
-
-
-class _State(threading.local):
-    enabled = False
-
-
-state = _State()
 
 
 class detect_anomaly:
@@ -49,12 +42,12 @@ class detect_anomaly:
         self._before: list[bool] = []  # a stack, so that one object can be entered within itself
 
     def __enter__(self) -> detect_anomaly:
-        self._before.append(state.enabled)
-        state.enabled = self.mode
+        self._before.append(thread.mode.detecting)
+        thread.mode.detecting = self.mode
         return self
 
     def __exit__(self, *exc: TracebackType | type | None) -> None:
-        state.enabled = self._before.pop()
+        thread.mode.detecting = self._before.pop()
 
 
 def users_line() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl import inplace, tape
 from minidl.errors import ShapeError, must
-from minidl.grad_mode import state
+from minidl.grad_mode import thread
 from minidl.ops import indexing
 from minidl.ops.indexing import Shape, plain
 from minidl.ops.shape import _permute, _reshape
@@ -39,7 +39,7 @@ def setitem(tensor: Tensor, index: Any, value: Any) -> None:
     if value.ndim:
         value = _as_selected(value, view.shape, indexing.indexed_dims(arrays), new, place)
     base = view if view._view is None else view._view.base
-    if not state.recording or (base._node is None and getattr(value, "node", None) is None):
+    if not thread.mode.recording or (base._node is None and getattr(value, "node", None) is None):
         view.array[tuple(map(plain, arrays)) or ...] = plain(value)
         view._memory.write("setitem")
         return

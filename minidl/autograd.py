@@ -14,7 +14,15 @@ from minidl.ops.arguments import check_tensor
 from minidl.tape import Node
 from minidl.tensor import Tensor, accumulate, as_tensor, run_backward
 
-__all__ = ["backward", "detect_anomaly", "enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
 
 Tensors = Tensor | Sequence[Tensor]
 Gradients = Tensor | None | Sequence[Tensor | None]
@@ -99,7 +107,8 @@ def grad(
     results = [found.get(t.node) for t in targets]
     if materialize_grads:
         return tuple(
-            as_tensor(np.zeros(t.shape, t.dtype)) if g is None else g for t, g in zip(targets, results, strict=True)
+            as_tensor(np.zeros(t.shape, t.dtype)) if g is None else g
+            for t, g in zip(targets, results, strict=True)
         )
     unused = [i for i, g in enumerate(results) if g is None]
     if unused and not allow_unused:

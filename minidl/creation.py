@@ -145,7 +145,9 @@ def _number(op: str, argument: str, value: Any) -> Any:
     return value
 
 
-def full(size: Any, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Any, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of shape ``size`` filled with ``fill_value``, whose type gives the dtype."""
     fill = _number("full", "fill_value", fill_value)
     found = dtypes.result_type(fill) if dtype is None else dtypes.as_dtype("full", dtype)
@@ -159,7 +161,9 @@ def _like(op: str, input: Tensor, dtype: Any) -> np.dtype:
     return input.dtype if dtype is None else dtypes.as_dtype(op, dtype)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of ``input``'s shape, dtype and memory order."""
     dtype = _like("zeros_like", input, dtype)
     return _new("zeros_like", np.zeros_like(input.array, dtype=dtype), device, requires_grad)
@@ -171,7 +175,9 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     return _new("ones_like", np.ones_like(input.array, dtype=dtype), device, requires_grad)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor like ``input`` whose elements are whatever was in memory."""
     dtype = _like("empty_like", input, dtype)
     return _new("empty_like", np.empty_like(input.array, dtype=dtype), device, requires_grad)
@@ -211,7 +217,13 @@ def arange(
 
 
 def linspace(
-    start: float, end: float, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """``steps`` numbers from ``start`` to ``end``, both included, evenly apart."""
     if arguments.as_int("linspace", "steps", steps) < 0:
@@ -221,7 +233,9 @@ def linspace(
     return _new("linspace", array, device, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones on the diagonal of ``n`` rows and ``m`` (or ``n``) columns of zeros."""
     rows, columns = _size("eye", (n, n if m is None else m))
     return _new("eye", np.eye(rows, columns, dtype=_dtype("eye", dtype)), device, requires_grad)
@@ -236,7 +250,9 @@ def _uniform(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | Non
 
 
 def _normal(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    drawn = numpy_generator(generator).standard_normal(shape, np.float64 if dtype == dtypes.float64 else np.float32)
+    drawn = numpy_generator(generator).standard_normal(
+        shape, np.float64 if dtype == dtypes.float64 else np.float32
+    )
     return np.asarray(drawn, dtype)
 
 
@@ -279,7 +295,9 @@ def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
     return rand(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Normal, with mean 0 and variance 1, in ``input``'s shape and dtype."""
     dtype = _like("randn_like", input, dtype)
     return randn(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
@@ -352,7 +370,11 @@ def normal(
             raise DTypeError(must("normal", "mean and std", "of floats", x.dtype))
     if (size is None) == (not tensors):
         raise DTypeError(must("normal", "size", "given if, and only if, mean and std are numbers", size))
-    shape = arguments.check_broadcast("normal", *[x.shape for x in tensors]) if tensors else _size("normal", (size,))
+    shape = (
+        arguments.check_broadcast("normal", *[x.shape for x in tensors])
+        if tensors
+        else _size("normal", (size,))
+    )
     if dtype is None and tensors:
         dtype = tensors[0].dtype
     found = _random_dtype("normal", dtype)

@@ -16,10 +16,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _quiet = contextvars.ContextVar("minidl_quiet", default=False)
 
 
-class _State(threading.local):
+class Mode:
     """What holds for the operations of one thread.
 
-    ``recording`` says whether they leave Nodes; ``quietly(f, *args)`` calls ``f`` without NumPy's warnings.
+    ``recording`` says whether they leave Nodes, ``detecting`` whether they look out for NaN and infinity (see
+    :mod:`minidl.anomaly`); ``quietly(f, *args)`` calls ``f`` without NumPy's warnings.
 
     As in PyTorch, a division by zero gives inf and no warning. Entering ``np.errstate`` for every operation would
     cost more than the operation; running it in a context of its own, where errstate has been entered once, does not.
@@ -28,6 +29,7 @@ class _State(threading.local):
 
     def __init__(self) -> None:
         self.recording = True
+        self.detecting = False
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
         context.run(_quiet.set, True)
@@ -35,12 +37,17 @@ class _State(threading.local):
         self.is_quiet = _quiet.get
 
 
-state = _State()
+class _Thread(threading.local):
+    def __init__(self) -> None:
+        self.mode = Mode()
+
+
+thread = _Thread()  # thread.mode is the running thread's
 
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return state.recording
+    return thread.mode.recording
 
 
 class set_grad_enabled(contextlib.ContextDecorator):
@@ -48,22 +55,24 @@ class set_grad_enabled(contextlib.ContextDecorator):
 
     def __init__(self, mode: bool) -> None:
         self.mode = bool(mode)
-        self._before = state.recording
-        state.recording = self.mode
+        self._before = thread.mode.recording
+        thread.mode.recording = self.mode
 
     def _recreate_cm(self) -> set_grad_enabled:
         return type(self)(self.mode)
 
     def __call__(self, function: Function) -> Function:
-        state.recording = self._before  # used as a decorator: nothing happens until the function is called
+        thread.mode.recording = (
+            self._before
+        )  # used as a decorator: nothing happens until the function is called
         return super().__call__(function)
 
     def __enter__(self) -> set_grad_enabled:
-        state.recording = self.mode
+        thread.mode.recording = self.mode
         return self
 
     def __exit__(self, *exc: object) -> None:
-        state.recording = self._before
+        thread.mode.recording = self._before
 
 
 class _Switch(contextlib.ContextDecorator):
@@ -78,12 +87,12 @@ class _Switch(contextlib.ContextDecorator):
         return self if function is None else self(function)
 
     def __enter__(self) -> _Switch:
-        self._before.append(state.recording)
-        state.recording = self.recording
+        self._before.append(thread.mode.recording)
+        thread.mode.recording = self.recording
         return self
 
     def __exit__(self, *exc: object) -> None:
-        state.recording = self._before.pop()
+        thread.mode.recording = self._before.pop()
 
 
 class no_grad(_Switch):

@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl.dtypes import can_cast
 from minidl.errors import DTypeError, GradError, ShapeError, must
-from minidl.grad_mode import enable_grad, state
+from minidl.grad_mode import enable_grad, thread
 from minidl.tape import Memory, Node, Op, record
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class View:
         inherited = source._view
         self.base: Tensor = source if inherited is None else inherited.base
         self.chain: Chain = (*(() if inherited is None else inherited.chain), (op, rest, output))
-        self.recorded: bool = state.recording and (inherited is None or inherited.recorded)
+        self.recorded: bool = thread.mode.recording and (inherited is None or inherited.recorded)
         self.seen = source._memory.written
 
 
@@ -91,7 +91,7 @@ def check_writable(tensor: Tensor, name: str) -> None:
     """Raise if ``tensor`` cannot be changed in place by the operation ``name``."""
     array, view = tensor.array, tensor._view
     of_leaf = view is not None and is_leaf(view.base._node)
-    if state.recording and (of_leaf or is_leaf(tensor._node)):
+    if thread.mode.recording and (of_leaf or is_leaf(tensor._node)):
         what = "a view of a leaf" if of_leaf else "a leaf"
         raise GradError(
             f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
@@ -113,21 +113,27 @@ def write(tensor: Tensor, value: np.ndarray, node: Node | None, name: str) -> No
         DTypeError: ``value`` is of a higher category (a float for an integer tensor).
     """
     if value.shape != tensor.array.shape:
-        raise ShapeError(must(name, "the result", f"of the tensor's own shape {tensor.array.shape}", value.shape))
+        raise ShapeError(
+            must(name, "the result", f"of the tensor's own shape {tensor.array.shape}", value.shape)
+        )
     if not can_cast(value.dtype, tensor.array.dtype):
-        raise DTypeError(must(name, "the result", f"castable to the tensor's {tensor.array.dtype}", value.dtype))
+        raise DTypeError(
+            must(name, "the result", f"castable to the tensor's {tensor.array.dtype}", value.dtype)
+        )
     view = tensor._view
     before = None if view is None else view.base._node
-    if state.recording and view is not None and not view.recorded and (before or node):
+    if thread.mode.recording and view is not None and not view.recorded and (before or node):
         raise GradError(
             f"{name}: the tensor is a view that was made within no_grad(), so its base cannot record the change; "
             "make the view outside, or change it within no_grad()"
         )
-    if state.recording and view is not None and view.base._memory is not tensor._memory:
-        raise GradError(f"{name}: the tensor is a view of what its base was before .data was assigned; clone it first")
+    if thread.mode.recording and view is not None and view.base._memory is not tensor._memory:
+        raise GradError(
+            f"{name}: the tensor is a view of what its base was before .data was assigned; clone it first"
+        )
     np.copyto(tensor.array, value, casting="unsafe")
     tensor._memory.write(name)
-    if not state.recording:
+    if not thread.mode.recording:
         return
     if view is None:
         _set_history(tensor, node)

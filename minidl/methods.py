@@ -144,7 +144,9 @@ class Methods:
     transpose = swapdims = shape.transpose
     swapaxes = shape.swapaxes
     permute, t = shape.permute, shape.t
-    T = property(lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed.")
+    T = property(
+        lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed."
+    )
     mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
     reshape_as, view_as, expand_as = _as_other(shape.reshape), _as_other(shape.view), _as_other(shape.expand)
     expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, shape.repeat, shape.tile

@@ -15,7 +15,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import GradError, ShapeError, must
-from minidl.grad_mode import state
+from minidl.grad_mode import thread
 from minidl.ops import elementwise, joining, linalg, reduce, rounding, shape, special, trigonometric
 from minidl.ops.arguments import cast, dims, is_array
 from minidl.tape import Op
@@ -32,7 +32,6 @@ UFUNCS[np.sign] = elementwise._sign
 _reshape, _broadcast_to = shape.reshape, shape.broadcast_to  # "shape" is a parameter's name below
 
 
-
 def _squeeze(a: Any, axis: Any = None) -> Any:
     if axis is None:
         return shape.squeeze(a)
@@ -47,11 +46,17 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: lambda a, axis=None, keepdims=False: reduce.mean(a, axis, keepdims),
     np.max: lambda a, axis=None, keepdims=False: reduce.amax(a, () if axis is None else axis, keepdims),
     np.min: lambda a, axis=None, keepdims=False: reduce.amin(a, () if axis is None else axis, keepdims),
-    np.var: lambda a, axis=None, ddof=0, keepdims=False: reduce.var(a, axis, correction=ddof, keepdim=keepdims),
-    np.std: lambda a, axis=None, ddof=0, keepdims=False: reduce.std(a, axis, correction=ddof, keepdim=keepdims),
+    np.var: lambda a, axis=None, ddof=0, keepdims=False: reduce.var(
+        a, axis, correction=ddof, keepdim=keepdims
+    ),
+    np.std: lambda a, axis=None, ddof=0, keepdims=False: reduce.std(
+        a, axis, correction=ddof, keepdim=keepdims
+    ),
     np.reshape: lambda a, shape: _reshape(a, shape),
     np.ravel: lambda a: _reshape(a, -1),
-    np.transpose: lambda a, axes=None: shape.permute(a, tuple(reversed(range(a.ndim))) if axes is None else axes),
+    np.transpose: lambda a, axes=None: shape.permute(
+        a, tuple(reversed(range(a.ndim))) if axes is None else axes
+    ),
     np.swapaxes: lambda a, axis1, axis2: shape.transpose(a, axis1, axis2),
     np.moveaxis: lambda a, source, destination: shape.movedim(a, source, destination),
     np.expand_dims: lambda a, axis: shape.unsqueeze(a, axis),
@@ -101,7 +106,9 @@ def _as_one_dtype(operands: Any) -> list[Any]:
     return [cast(x, dtype) if is_array(x) else x for x in arrays]
 
 
-def array_function(_self: Any, function: Callable[..., Any], _types: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def array_function(
+    _self: Any, function: Callable[..., Any], _types: Any, args: Any, kwargs: dict[str, Any]
+) -> Any:
     """Tensor's ``__array_function__``."""
     tensors: list[Any] = []
     _unwrap((args, kwargs), tensors)
@@ -125,8 +132,10 @@ def _on_arrays(name: str, function: Callable[..., Any], args: Any, kwargs: Any, 
     """
     tensors: list[Any] = []
     arrays, named = _unwrap(args, tensors), _unwrap(kwargs, tensors)
-    if not constant and state.recording and any(t.requires_grad for t in tensors):
-        raise GradError(f"numpy.{name}: its gradient is not known; use minidl's own operations, or detach() first")
+    if not constant and thread.mode.recording and any(t.requires_grad for t in tensors):
+        raise GradError(
+            f"numpy.{name}: its gradient is not known; use minidl's own operations, or detach() first"
+        )
     result = function(*arrays, **named)
     if kwargs.get("out") is None:
         return _wrap(result, tensors[0])

@@ -17,7 +17,13 @@ def tensor_repr(tensor: Tensor) -> str:
     array = tensor.array
     name = "tensor" if type(tensor).__name__ == "Tensor" else type(tensor).__name__
     numbers = np.array2string(
-        array, separator=", ", prefix=name + "(", precision=4, threshold=1000, edgeitems=3, suppress_small=True
+        array,
+        separator=", ",
+        prefix=name + "(",
+        precision=4,
+        threshold=1000,
+        edgeitems=3,
+        suppress_small=True,
     )
     notes = [numbers]
     if array.size == 0 or array.size > 1000:

@@ -68,7 +68,9 @@ class Readout:
 
     def __index__(self) -> int:
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
-            raise DTypeError(must("index", "the tensor", "one integer", f"{self.dtype} of shape {self.shape}"))
+            raise DTypeError(
+                must("index", "the tensor", "one integer", f"{self.dtype} of shape {self.shape}")
+            )
         return int(self.array.item())
 
     def __contains__(self, value: Any) -> bool:

@@ -23,6 +23,7 @@ import numpy as np
 
 from minidl import anomaly
 from minidl.errors import GradError
+from minidl.grad_mode import thread
 
 # One clock for everything: the number of a Node, and the time of the last write to a buffer.
 tick = itertools.count(1).__next__
@@ -74,7 +75,8 @@ class Op:
     represented by a :class:`Spec` (``.shape``, ``.dtype``, ``.ndim``, ``.strides``), and the tape keeps no array for
     it. Vjps are written with operators, NumPy ufuncs and other Ops, so that the same line serves arrays, and tensors
     under ``create_graph`` (second derivatives). A vjp returns ``g`` (of a multi Op, one of them), a view of it, or a
-    new array; never an array that it was given otherwise. It need not care for broadcasting: the tape sums a gradient to its argument's shape.
+    new array; never an array that it was given otherwise. It need not care for broadcasting: the tape sums a gradient
+    to its argument's shape.
 
     >>> double = Op("double", lambda x: 2 * x, lambda g, _y, _x: 2 * g)
     >>> double(np.array([1.0, 2.0]))
@@ -102,8 +104,9 @@ class Op:
     def __call__(self, *args: Any) -> Any:
         """The result, as a tensor if any argument is one, else as an array."""
         for arg in args:
-            if hasattr(arg, "__minidl_op__"):
-                return arg.__minidl_op__(self, args)
+            dispatch = getattr(arg, "__minidl_op__", None)
+            if dispatch is not None:
+                return dispatch(self, args)
         y = self.forward(*args)
         return y[0] if type(y) is tuple else y
 
@@ -120,7 +123,9 @@ class Op:
         ``needs`` has a bit for each argument, the first one's the highest, below a leading 1.
         """
         needed = [bit == "1" for bit in f"{needs:b}"[1:]]
-        pulls = [(i, vjp) for i, (vjp, need) in enumerate(zip(self.vjps, needed, strict=False)) if vjp and need]
+        pulls = [
+            (i, vjp) for i, (vjp, need) in enumerate(zip(self.vjps, needed, strict=False)) if vjp and need
+        ]
         readers = [_reads(vjp, 1, count) for _, vjp in pulls]
         if self.joint is not None:
             readers.append(_reads(self.joint, 2, count))
@@ -137,7 +142,9 @@ class Plan(NamedTuple):
     keeps_y: bool
     kept: tuple[int, ...]  # the positions of the arguments whose values the vjps read
     dropped: tuple[int, ...]  # and of those whose values they do not, and that have no edge to stand for them
-    pulls: tuple[tuple[int, Callable[..., Any]], ...]  # the vjps to call, with the positions of their arguments
+    pulls: tuple[
+        tuple[int, Callable[..., Any]], ...
+    ]  # the vjps to call, with the positions of their arguments
     needs: tuple[bool, ...]
 
 
@@ -210,7 +217,9 @@ class Node(Spec):
             values[-self.op.caches :] = [None] * self.op.caches
         return values
 
-    def pull_back(self, g: Any, wrap: Callable[..., Any] | None, arrive: Callable[[Node, Any, Any], None]) -> None:
+    def pull_back(
+        self, g: Any, wrap: Callable[..., Any] | None, arrive: Callable[[Node, Any, Any], None]
+    ) -> None:
         """Given the gradient ``g`` of the result, send the arguments' gradients over the edges."""
         self.check_intact()
         edges, y, saved = self.edges, self.y, self.saved
@@ -229,7 +238,14 @@ class Node(Spec):
                     arrive(edges[i], gradient, gradient if shared else g)
 
 
-def record(op: Op, args: Sequence[Any], arrays: Sequence[Any], edges: Sequence[Any], y: Any, *extras: Any) -> Node:
+def record(
+    op: Op,
+    args: Sequence[Any],
+    arrays: Sequence[Any],
+    edges: Sequence[Any],
+    y: Any,
+    extras: Sequence[Any] = (),
+) -> Node:
     """The Node of the call ``y, *extras = op(*args)``, keeping what the vjps of its edges read.
 
     ``arrays`` are the ``args`` with arrays in place of tensors. The Memory of ``y`` is the caller's to watch.
@@ -295,7 +311,9 @@ class _Arrivals:
             _check_broadcast(node, g)
             g = sum_to(g, node.shape)
         if g.dtype is not node.dtype and g.dtype != node.dtype:
-            raise GradError(f"backward: a gradient of dtype {g.dtype} has arrived at {node.name} of {node.dtype}")
+            raise GradError(
+                f"backward: a gradient of dtype {g.dtype} has arrived at {node.name} of {node.dtype}"
+            )
         number = node.number
         if number not in self.waiting:
             self.waiting[number] = [node, g, source]
@@ -325,14 +343,18 @@ def _check_broadcast(node: Node, g: Any) -> None:
     """Raise unless ``node``'s shape broadcasts to ``g``'s: a vjp may leave only that to be summed."""
     lead = len(g.shape) - len(node.shape)
     if lead < 0 or any(n not in (1, m) for n, m in zip(node.shape, g.shape[lead:], strict=True)):
-        raise GradError(f"backward: a gradient of shape {g.shape} has arrived at {node.name} of shape {node.shape}")
+        raise GradError(
+            f"backward: a gradient of shape {g.shape} has arrived at {node.name} of shape {node.shape}"
+        )
 
 
 def is_new(g: Any, source: Any) -> bool:
     """Whether ``g``, made by a vjp from ``source``, is an array that no one else holds, so that it may be changed."""
-    if type(source) is list and any(g is other for other in source):  # the gradients of a multi Op's outputs
+    if g is source or type(g) is not np.ndarray or g.base is not None:
         return False
-    return g is not source and type(g) is np.ndarray and g.base is None
+    return type(source) is not list or all(
+        g is not other for other in source
+    )  # a list: of a multi Op's outputs
 
 
 def _between(roots: Iterable[Node], inputs: Iterable[Node]) -> set[Node]:
@@ -378,7 +400,7 @@ def backward(
     arrivals = _Arrivals(None if inputs is None else _between([node for node, _ in roots], inputs))
     for node, g in roots:
         arrivals.add(node, g, g)
-    detecting, arrive = anomaly.state.enabled, arrivals.add
+    detecting, arrive = thread.mode.detecting, arrivals.add
     with np.errstate(all="ignore"):
         while arrivals.heap:
             node, g, source = arrivals.take()

@@ -15,7 +15,7 @@ import numpy as np
 from minidl import anomaly, inplace, numpy_protocol
 from minidl.dtypes import as_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
-from minidl.grad_mode import enable_grad, state
+from minidl.grad_mode import enable_grad, thread
 from minidl.methods import Methods
 from minidl.ops import arguments
 from minidl.readout import Readout
@@ -56,21 +56,24 @@ class Tensor(Methods, Readout):
             else:
                 arrays.append(a)
                 edges.append(None)
+        mode = thread.mode
         try:
-            y = state.quietly(op.forward, *arrays)
+            y = mode.quietly(op.forward, *arrays)
         except RuntimeError:
-            if not state.is_quiet():
+            if not mode.is_quiet():
                 raise
             y = op.forward(*arrays)  # this call comes from the forward of another Op
-        y, extras = (y[0], y[1:]) if type(y) is tuple else (y, ())
+        extras: Sequence[Any] = ()
+        if type(y) is tuple:
+            y, *extras = y
         if type(y) is not np.ndarray and not op.multi:
             y = np.asarray(y)  # NumPy gives a scalar for a result of no dimensions
-        if anomaly.state.enabled:
+        if mode.detecting:
             anomaly.check_forward(op.name, args, y if op.multi else [y])
         node = None
-        if any(edges) and state.recording and op.differentiable:
-            node = record(op, args, arrays, edges, y, *extras)
-            if anomaly.state.enabled:
+        if any(edges) and mode.recording and op.differentiable:
+            node = record(op, args, arrays, edges, y, extras)
+            if mode.detecting:
                 node.trace = anomaly.users_line()
         if op.multi:
             return _outputs(op, args, y, node)
@@ -121,7 +124,9 @@ class Tensor(Methods, Readout):
             self._node = None
         elif node is None:
             if not self.is_floating_point():
-                raise DTypeError(must("requires_grad_", "the tensor", "of floats to have a gradient", self.dtype))
+                raise DTypeError(
+                    must("requires_grad_", "the tensor", "of floats to have a gradient", self.dtype)
+                )
             self._node = Node(self.array)
             self._node.retains_grad = True
         return self
@@ -138,10 +143,17 @@ class Tensor(Methods, Readout):
                 raise DTypeError(must("grad", "the gradient", "a Tensor or None", type(value).__name__))
             if value.shape != self.shape or value.dtype != self.dtype:
                 raise ShapeError(
-                    must("grad", "the gradient", f"{self.dtype} of shape {self.shape}", f"{value.dtype} {value.shape}")
+                    must(
+                        "grad",
+                        "the gradient",
+                        f"{self.dtype} of shape {self.shape}",
+                        f"{value.dtype} {value.shape}",
+                    )
                 )
             if self._node is None:
-                raise GradError("grad: only a tensor that requires a gradient holds one; call requires_grad_() first")
+                raise GradError(
+                    "grad: only a tensor that requires a gradient holds one; call requires_grad_() first"
+                )
         if self._node is not None:
             self._node.grad = value
 
@@ -209,7 +221,11 @@ class Tensor(Methods, Readout):
             raise DTypeError(must("data", "the value", "a Tensor", type(value).__name__))
         self.array, self._memory, self._view = value.array, value._memory, None
         if self._node is not None and self._node.op is None:
-            self._node.shape, self._node.dtype, self._node.strides = value.shape, value.dtype, value.array.strides
+            self._node.shape, self._node.dtype, self._node.strides = (
+                value.shape,
+                value.dtype,
+                value.array.strides,
+            )
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array itself: writing to it writes to the tensor. ``force`` detaches first, if need be.
@@ -218,7 +234,9 @@ class Tensor(Methods, Readout):
             GradError: the tensor requires a gradient, which NumPy would lose.
         """
         if self.requires_grad and not force:
-            raise GradError("numpy: the tensor requires a gradient, which an array cannot carry; use detach().numpy()")
+            raise GradError(
+                "numpy: the tensor requires a gradient, which an array cannot carry; use detach().numpy()"
+            )
         self._memory.exposed = True
         return self.array
 
@@ -261,7 +279,9 @@ def _shares(y: np.ndarray, x: np.ndarray) -> bool:
     return y is x or (y.base is not None and (y.base is x or y.base is x.base))
 
 
-def _outputs(op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: Node | None) -> tuple[Tensor, ...]:
+def _outputs(
+    op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: Node | None
+) -> tuple[Tensor, ...]:
     """The results of a multi Op. Those that are views of the argument share its Memory."""
     results = []
     for k, y in enumerate(ys):
@@ -273,7 +293,7 @@ def _outputs(op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: No
     return tuple(results)
 
 
-def _watched(extras: tuple[np.ndarray, ...], node: Node | None, position: int) -> list[Tensor]:
+def _watched(extras: Sequence[np.ndarray], node: Node | None, position: int) -> list[Tensor]:
     """The extras of a call as tensors; its Node watches them, the first as what it keeps at ``position``."""
     tensors = [_make(extra, None, Memory()) for extra in extras]
     if node is not None:
@@ -361,7 +381,9 @@ def _call_hook(hook: Callable[[Tensor], Tensor | None], g: Any) -> Any:
     return changed if isinstance(g, Tensor) else changed.array
 
 
-_accumulating = threading.Lock()  # two threads may go backward into one leaf, and NumPy lets both run while it adds
+_accumulating = (
+    threading.Lock()
+)  # two threads may go backward into one leaf, and NumPy lets both run while it adds
 
 
 def accumulate(node: Node, g: Any, new: bool) -> None:

@@ -91,7 +91,9 @@ def gradgradcheck(func: Function, inputs: Tensor | Sequence[Any], **options: Any
     places = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
     outputs = _outputs(func, inputs)
     random = stream(options.get("seed", 0), 1)
-    cotangents = [Tensor(random.standard_normal(y.shape).astype(y.dtype), requires_grad=True) for y in outputs]
+    cotangents = [
+        Tensor(random.standard_normal(y.shape).astype(y.dtype), requires_grad=True) for y in outputs
+    ]
 
     def gradients(*args: Any, create_graph: bool = True) -> tuple[Any, ...]:
         xs, vs = args[: len(inputs)], args[len(inputs) :]
@@ -99,7 +101,9 @@ def gradgradcheck(func: Function, inputs: Tensor | Sequence[Any], **options: Any
         found = grad(_outputs(func, xs), targets, vs, create_graph=create_graph, materialize_grads=True)
         return tuple(g for g in found if g is not None and g.requires_grad) if create_graph else found
 
-    recorded = grad(outputs, [inputs[i] for i in places], cotangents, create_graph=True, materialize_grads=True)
+    recorded = grad(
+        outputs, [inputs[i] for i in places], cotangents, create_graph=True, materialize_grads=True
+    )
     plain = gradients(*inputs, *cotangents, create_graph=False)
     for i, a, b in zip(places, recorded, plain, strict=True):
         if a is None or not np.allclose(a.array, b.array, rtol=1e-9, atol=1e-11, equal_nan=True):
@@ -142,12 +146,19 @@ class _Check:
 
     def slope(self, below: list[np.ndarray], above: list[np.ndarray], distance: float) -> float:
         """How the outputs change over ``distance``, weighted with the cotangents."""
-        changes = [b - a for a, b in zip(below, above, strict=True)]  # first: what does not change adds no noise
-        return float(sum(np.sum(v * change) for v, change in zip(self.cotangents, changes, strict=True))) / distance
+        changes = [
+            b - a for a, b in zip(below, above, strict=True)
+        ]  # first: what does not change adds no noise
+        return (
+            float(sum(np.sum(v * change) for v, change in zip(self.cotangents, changes, strict=True)))
+            / distance
+        )
 
     def unchanged_inputs(self) -> None:
         for i, (x, before) in enumerate(zip(self.inputs, self.before, strict=True)):
-            if before is not None and not np.array_equal(x.array, before, equal_nan=x.array.dtype.kind == "f"):
+            if before is not None and not np.array_equal(
+                x.array, before, equal_nan=x.array.dtype.kind == "f"
+            ):
                 raise GradcheckError(f"gradcheck: the function changed its input {i}")
 
     def against_differences(self, i: int, eps: float, atol: float, rtol: float, max_elements: int) -> None:

@@ -148,7 +148,9 @@ def check_broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
-        raise ShapeError(must(op, "the operands' shapes", "broadcastable", " and ".join(map(str, shapes)))) from None
+        raise ShapeError(
+            must(op, "the operands' shapes", "broadcastable", " and ".join(map(str, shapes)))
+        ) from None
 
 
 def as_int(op: str, argument: str, value: Any) -> int:
@@ -157,7 +159,9 @@ def as_int(op: str, argument: str, value: Any) -> int:
         return int(value)
     if is_array(value) and value.dtype.kind in "iu" and value.ndim == 0:
         return int(value)
-    raise DTypeError(must(op, argument, "an int", repr(value) if isinstance(value, float) else type(value).__name__))
+    raise DTypeError(
+        must(op, argument, "an int", repr(value) if isinstance(value, float) else type(value).__name__)
+    )
 
 
 def is_device(x: Any) -> bool:
@@ -195,7 +199,9 @@ def dims(op: str, value: Any, ndim: int, argument: str = "dim") -> tuple[int, ..
     """A dimension, several, or None for all (the empty tuple means all too, as in PyTorch's reductions)."""
     if value is None or (isinstance(value, (tuple, list)) and not value):
         return tuple(range(ndim))
-    found = tuple(dim(op, v, ndim, argument) for v in (value if isinstance(value, (tuple, list)) else (value,)))
+    found = tuple(
+        dim(op, v, ndim, argument) for v in (value if isinstance(value, (tuple, list)) else (value,))
+    )
     if len(set(found)) != len(found):
         raise DimensionError(must(op, argument, "without repetition", tuple(value)))
     return found if ndim else ()

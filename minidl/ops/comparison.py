@@ -85,7 +85,9 @@ def _bitwise(name: str, function: np.ufunc, sign: str) -> Binary:
         a, b = promote_pair(name, input, other)
         for x in (a, b):
             if isinstance(x, float) or (hasattr(x, "dtype") and x.dtype.kind == "f"):
-                raise DTypeError(must(name, "every operand", "of integers or bools", getattr(x, "dtype", "float")))
+                raise DTypeError(
+                    must(name, "every operand", "of integers or bools", getattr(x, "dtype", "float"))
+                )
         return broadcasting(op, a, b)
 
     combine.__name__ = combine.__qualname__ = name
@@ -128,7 +130,9 @@ def any(input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = F
 def _truth(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     check_tensor(op.name, "input", input)
     check_bool(op.name, "keepdim", keepdim)
-    none = isinstance(dim, (tuple, list)) and not dim  # here, unlike in sums, no dimensions are none and not all
+    none = (
+        isinstance(dim, (tuple, list)) and not dim
+    )  # here, unlike in sums, no dimensions are none and not all
     y = op(input, () if none else dims(op.name, dim, input.ndim), keepdim)
     return cast(y, input.dtype) if input.dtype == dtypes.uint8 else y  # PyTorch's exception
 
@@ -150,7 +154,9 @@ def isclose(
     return _isclose(input, other, rtol, atol, equal_nan)
 
 
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
     """Whether :func:`isclose` holds for all elements."""
     return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
 

@@ -68,6 +68,8 @@ def _check_operands(op: str, input: Any, weight: Any, bias: Any, groups: int, ke
             must(op, "input", f"of {ndim} dimensions, or {ndim - 1} without a batch", input.shape)
         )
     channels = input.shape[1 - ndim]
+    if channels == 0:
+        raise ShapeError(must(op, "input", "of at least one channel", input.shape))
     if groups < 1 or channels % groups:
         reject(op, "groups", f"at least 1 and a divisor of the {channels} input channels", groups)
     if weight.ndim != ndim or weight.shape[1] * groups != channels:

@@ -74,7 +74,9 @@ def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     operands: tuple[Any, Any] = (input, other)
     for x in operands:
         if isinstance(x, bool) or (is_array(x) and x.dtype.kind == "b"):
-            raise DTypeError(must("sub", "every operand", "of numbers, not bools (use ^ or logical_not)", "bool"))
+            raise DTypeError(
+                must("sub", "every operand", "of numbers, not bools (use ^ or logical_not)", "bool")
+            )
     return broadcasting(_sub, input, other if alpha == 1 else _scaled("sub", input, other, alpha))
 
 

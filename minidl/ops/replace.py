@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 # Zeros of a given shape, in the dtype of the first argument.
-_zeros: Op = Op("zeros", lambda g, shape: np.zeros(shape, g.dtype), lambda g, _y, _g, _shape: _zeros(g, _g.shape))
+_zeros: Op = Op(
+    "zeros", lambda g, shape: np.zeros(shape, g.dtype), lambda g, _y, _g, _shape: _zeros(g, _g.shape)
+)
 
 # The second argument, in the first one's shape and dtype: the first has no influence, so its gradient is zero.
 _replace = Op(
@@ -54,7 +56,9 @@ def zero(input: Tensor) -> Tensor:
     return fill(input, 0)
 
 
-def normal(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def normal(
+    input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Numbers drawn from the normal distribution of that mean and standard deviation."""
     floats("normal", input)
     if std < 0:
@@ -62,7 +66,9 @@ def normal(input: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Gen
     return _replace_by_constant(input, mean + std * _draw(input, numpy_generator(generator).standard_normal))
 
 
-def uniform(input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+def uniform(
+    input: Tensor, low: float = 0.0, high: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
     """Numbers drawn uniformly from [low, high)."""
     floats("uniform", input)
     if low > high:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl import tape
-from minidl.errors import DimensionError, DTypeError, ShapeError, must
+from minidl.errors import DimensionError, ShapeError, must
 from minidl.ops.arguments import as_int, check_tensor, numpy_names, sizes_by_name
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.arguments import dims as as_dims

@@ -189,7 +189,8 @@ def test_relu_in_place():
         (lambda: nn.Conv2d(4, 3, 1, padding_mode="reflect"), ArgumentError,
          "Conv2d: padding_mode must be 'zeros', got 'reflect'"),
         (lambda: nn.Dropout(1.5), ArgumentError, "Dropout: p must be in [0, 1], got 1.5"),
-        (lambda: nn.MSELoss(reduction="avg"), ArgumentError, "MSELoss: reduction must be 'mean' or 'sum' or 'none', got 'avg'"),
+        (lambda: nn.MSELoss(reduction="avg"), ArgumentError,
+         "MSELoss: reduction must be 'mean' or 'sum' or 'none', got 'avg'"),
     ],
 )  # fmt: skip
 def test_building_a_layer_that_cannot_be(build, error, message):

@@ -48,7 +48,9 @@ def compare(pairs: dict[str, tuple[Any, Any]], tol: float) -> None:
             got is None or expected is None
         ):  # one of them knows that there is no such gradient: the other's is zero
             present = got if expected is None else expected
-            assert present is None or not present.detach().numpy(force=True).any(), f"{name}: {got}, PyTorch {expected}"
+            assert present is None or not present.detach().numpy(force=True).any(), (
+                f"{name}: {got}, PyTorch {expected}"
+            )
             continue
         got, expected = got.array, expected.numpy(force=True)  # PyTorch's zeros may be without memory
         assert got.shape == expected.shape, f"{name}: shape {got.shape}, PyTorch {expected.shape}"
