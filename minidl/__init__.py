@@ -7,7 +7,9 @@ from math import nan as nan
 from math import pi as pi
 from typing import Any
 
+from minidl import accelerator as accelerator
 from minidl import autograd as autograd
+from minidl import cuda as cuda
 from minidl import data as data
 from minidl import errors as errors
 from minidl import kernels as kernels
@@ -16,9 +18,11 @@ from minidl import models as models
 from minidl import nn as nn
 from minidl import optim as optim
 from minidl import random as random
+from minidl import utils as utils
 from minidl.anomaly import detect_anomaly as detect_anomaly
 from minidl.autograd import grad as grad
 from minidl.creation import *
+from minidl.device import device as device
 from minidl.dtypes import *
 from minidl.dtypes import bool_ as bool
 from minidl.dtypes import float16 as half
@@ -30,6 +34,7 @@ from minidl.dtypes import int64 as long
 from minidl.errors import MinidlError as MinidlError
 from minidl.grad_mode import enable_grad as enable_grad
 from minidl.grad_mode import is_grad_enabled as is_grad_enabled
+from minidl.grad_mode import no_grad as inference_mode
 from minidl.grad_mode import no_grad as no_grad
 from minidl.grad_mode import set_grad_enabled as set_grad_enabled
 from minidl.kernels.memory import keep_freed_memory

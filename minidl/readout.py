@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minidl.device import device
 from minidl.errors import ArgumentError, DimensionError, DTypeError, must
 from minidl.ops import arguments
 from minidl.ops.joining import unbind
@@ -38,6 +39,13 @@ class Readout:
     def numel(self) -> int:
         """How many elements."""
         return self.array.size
+
+    nelement = numel
+
+    @property
+    def device(self) -> device:
+        """The CPU."""
+        return device()
 
     def element_size(self) -> int:
         """Bytes of one element."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minidl import anomaly, inplace, numpy_protocol
-from minidl.dtypes import as_dtype
+from minidl.dtypes import as_dtype, get_default_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
 from minidl.grad_mode import enable_grad, thread
 from minidl.methods import Methods
@@ -29,7 +29,7 @@ class Tensor(Methods, Readout):
     tensor that requires a gradient, else the call that made it. Make one with :func:`minidl.tensor`.
 
     Args:
-        data: a NumPy array, whose memory is shared (:func:`minidl.tensor` copies).
+        data: a NumPy array, whose memory is shared (:func:`minidl.tensor` copies); or nested sequences of numbers.
         requires_grad: record what is computed from it, and collect its gradient in ``.grad``.
     """
 
@@ -39,6 +39,8 @@ class Tensor(Methods, Readout):
     _view: inplace.View | None = None
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
+        if isinstance(data, (list, tuple)):
+            data = np.asarray(data, get_default_dtype())
         self.array = data.array if isinstance(data, Tensor) else np.asarray(data)
         as_dtype(type(self).__name__, self.array.dtype)
         self._memory = data._memory if isinstance(data, Tensor) else Memory()
