@@ -296,7 +296,7 @@ sum_to: Op = Op("sum_to", sum_to_array, lambda g, _y, _x, _shape: broadcast_to(g
 
 
 class _Arrivals:
-    """The gradients that have arrived at Nodes, summed up; taken out with the latest Node first."""
+    """The gradients that have arrived at Nodes, summed up; to be taken out with the latest Node first."""
 
     def __init__(self, needed: set[Node] | None) -> None:
         self.needed = needed  # None: all Nodes
@@ -333,10 +333,6 @@ class _Arrivals:
             self.waiting[call.number] = [call, [None] * call.outputs, None]
             heapq.heappush(self.heap, -call.number)
         self.waiting[call.number][1][output.output] = g
-
-    def take(self) -> list[Any]:
-        """The latest Node, its gradient, and what that was made from."""
-        return self.waiting.pop(-heapq.heappop(self.heap))
 
 
 def _check_broadcast(node: Node, g: Any) -> None:
@@ -403,7 +399,7 @@ def backward(
     detecting, arrive = thread.mode.detecting, arrivals.add
     with np.errstate(all="ignore"):
         while arrivals.heap:
-            node, g, source = arrivals.take()
+            node, g, source = arrivals.waiting.pop(-heapq.heappop(arrivals.heap))  # the latest Node
             if node.hooks:
                 source = g = _call_hooks(node, g)
             if node.retains_grad or (wanted and node in wanted):
