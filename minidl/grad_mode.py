@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -62,9 +64,8 @@ class set_grad_enabled(contextlib.ContextDecorator):
         return type(self)(self.mode)
 
     def __call__(self, function: Function) -> Function:
-        thread.mode.recording = (
-            self._before
-        )  # used as a decorator: nothing happens until the function is called
+        # Used as a decorator, nothing happens until the function is called.
+        thread.mode.recording = self._before
         return super().__call__(function)
 
     def __enter__(self) -> set_grad_enabled:
@@ -93,6 +94,34 @@ class _Switch(contextlib.ContextDecorator):
 
     def __exit__(self, *exc: object) -> None:
         thread.mode.recording = self._before.pop()
+
+    def __call__(self, function: Function) -> Function:
+        decorate = self._steps if inspect.isgeneratorfunction(function) else super().__call__
+        return decorate(function)
+
+    def _steps(self, function: Callable[..., Any]) -> Any:
+        """A generator function that runs within the context, and leaves it while its caller has the turn."""
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            generator = function(*args, **kwargs)
+            advance, given = generator.send, None
+            while True:
+                try:
+                    with self:
+                        value = advance(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    advance, given = generator.send, (yield value)
+                except GeneratorExit:
+                    with self:
+                        generator.close()
+                    raise
+                except BaseException as error:
+                    advance, given = generator.throw, error
+
+        return generate
 
 
 class no_grad(_Switch):

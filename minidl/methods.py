@@ -47,6 +47,8 @@ def _as_other(function: Any) -> Any:
         check_tensor(f"{function.__name__}_as", "other", other)
         return function(self, other.shape)
 
+    method.__name__ = method.__qualname__ = f"{function.__name__}_as"
+    method.__doc__ = f"``self.{function.__name__}(other.shape)``."
     return method
 
 

@@ -23,13 +23,13 @@ def tensor_repr(tensor: Tensor) -> str:
         precision=4,
         threshold=1000,
         edgeitems=3,
-        suppress_small=True,
+        suppress_small=False,  # a gradient of 1e-6 must not look like 0
     )
     notes = [numbers]
-    if array.size == 0 or array.size > 1000:
+    if array.size > 1000 or (array.size == 0 and array.ndim != 1):
         notes.append(f"size={array.shape}")
-    implied = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_)
-    if array.dtype not in implied or array.size == 0:
+    shown = () if array.size == 0 else (dtypes.int64, dtypes.bool_)
+    if array.dtype not in (dtypes.get_default_dtype(), *shown):
         notes.append(f"dtype={array.dtype}")
     if tensor.grad_fn is not None:
         notes.append(f"grad_fn=<{tensor.grad_fn.name}>")

@@ -56,6 +56,7 @@ class Readout:
         return self.array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
+        """Whether its elements are floats."""
         return self.array.dtype.kind == "f"
 
     def __len__(self) -> int:

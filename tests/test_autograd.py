@@ -315,6 +315,43 @@ def test_a_decorated_function_calls_itself_and_may_raise() -> None:
     assert recording()
 
 
+@pytest.mark.parametrize("decorator", [minidl.no_grad, minidl.no_grad()])
+def test_a_decorated_generator_leaves_the_context_at_each_yield(decorator: Any) -> None:
+    seen = []
+
+    @decorator
+    def function(n: int) -> Any:
+        try:
+            for i in range(n):
+                sent = yield i, recording()
+                seen.append(sent)
+        except KeyError:
+            yield "caught", recording()
+        finally:
+            seen.append(recording())
+        return "end"
+
+    for i, mode in function(2):
+        assert (i, mode, recording()) == (i, False, True)
+    assert seen == [None, None, False]
+
+    generator = function(2)
+    next(generator)
+    assert generator.send("sent") == (1, False)
+    assert seen[-1] == "sent"
+    assert generator.throw(KeyError()) == ("caught", False)
+    with pytest.raises(StopIteration) as end:
+        next(generator)
+    assert end.value.value == "end"
+
+    generator = function(2)
+    next(generator)
+    seen.clear()
+    generator.close()
+    assert seen == [False]
+    assert recording()
+
+
 def test_enable_grad_as_a_decorator() -> None:
     @minidl.enable_grad()
     def function() -> bool:

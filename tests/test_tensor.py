@@ -108,7 +108,10 @@ def test_arithmetic_with_something_else() -> None:
         (lambda: minidl.tensor([1], dtype=minidl.uint8), "tensor([1], dtype=uint8)"),
         (lambda: minidl.ones(2, requires_grad=True), "tensor([1., 1.], requires_grad=True)"),
         (lambda: minidl.ones(2, requires_grad=True) * 2, "tensor([2., 2.], grad_fn=<mul>)"),
-        (lambda: minidl.zeros(0, 3), "tensor([], size=(0, 3), dtype=float32)"),
+        (lambda: minidl.tensor([1.5e-5, 2.0]), "tensor([1.5e-05, 2.0e+00])"),
+        (lambda: minidl.zeros(0, 3), "tensor([], size=(0, 3))"),
+        (lambda: minidl.zeros(0), "tensor([])"),
+        (lambda: minidl.zeros(0, dtype=minidl.int64), "tensor([], dtype=int64)"),
         (lambda: minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), "tensor([[1., 2.],\n        [3., 4.]])"),
         (lambda: minidl.tensor([float("nan"), float("inf")]), "tensor([nan, inf])"),
     ],
@@ -130,11 +133,7 @@ def test_repr_of_a_parameter() -> None:
 
 
 def test_repr_evaluates_to_the_tensor() -> None:
-    x = (
-        minidl.randn(2, 3).mul(100).round()
-        if hasattr(minidl.Tensor, "round")
-        else minidl.arange(6.0).reshape(2, 3)
-    )
+    x = minidl.randn(2, 3).mul(100).round()
     assert eval(repr(x), {"tensor": minidl.tensor}).equal(x)
 
 

@@ -63,7 +63,7 @@ def sizes_by_name(name: str, first: str | None = "input") -> Callable[[Function]
 
 
 def is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray) or hasattr(x, "__minidl_op__")
+    return hasattr(x, "__minidl_op__") or isinstance(x, np.ndarray)
 
 
 def is_operand(x: Any) -> bool:
@@ -155,6 +155,8 @@ def check_broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 def as_int(op: str, argument: str, value: Any) -> int:
     """``value`` as a Python int: an int, a NumPy integer or an integer tensor of one element, but no bool."""
+    if type(value) is int:  # nearly always; the check below takes as long as a small operation
+        return value
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if is_array(value) and value.dtype.kind in "iu" and value.ndim == 0:
@@ -182,6 +184,8 @@ def check_bool(op: str, argument: str, value: Any) -> None:
 
 def as_float(op: str, argument: str, value: Any) -> float:
     """``value`` as a Python float: a number, or a tensor of one element, but no bool."""
+    if type(value) is float:
+        return value
     if (isinstance(value, Real) and not isinstance(value, bool)) or (is_array(value) and value.ndim == 0):
         return float(value)
     raise DTypeError(must(op, argument, "a number", type(value).__name__))
@@ -197,6 +201,8 @@ def dim(op: str, value: Any, ndim: int, argument: str = "dim") -> int:
 
 def dims(op: str, value: Any, ndim: int, argument: str = "dim") -> tuple[int, ...]:
     """A dimension, several, or None for all (the empty tuple means all too, as in PyTorch's reductions)."""
+    if type(value) is int and ndim:
+        return (dim(op, value, ndim, argument),)
     if value is None or (isinstance(value, (tuple, list)) and not value):
         return tuple(range(ndim))
     found = tuple(
