@@ -39,6 +39,9 @@ setup(
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
+    # The explicit root makes an editable install a plain entry in sys.path, which is found even from the folder that
+    # holds the clone, where the clone itself would pass for the package.
+    package_dir={"": "."},
     packages=find_packages(include=["minidl", "minidl.*"]),
     package_data={"minidl": ["py.typed"]},
     zip_safe=False,

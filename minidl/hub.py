@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from minidl.cache import home as home
 from minidl.errors import ArgumentError, DownloadError, must
 
 if sys.platform == "win32":
@@ -28,19 +29,6 @@ else:
 CHUNK = 64 * 1024
 ATTEMPTS = 100  # at one source, each of which brought the file further
 SLOWEST = 1024  # bytes per second: below this, a source counts as silent
-
-
-def home() -> Path:
-    """The folder for what minidl downloads: ``MINIDL_HOME``, or else ``minidl`` in the platform's cache folder."""
-    if chosen := os.environ.get("MINIDL_HOME"):
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        caches = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        caches = Path.home() / "Library" / "Caches"
-    else:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "minidl"
 
 
 def download(

@@ -126,9 +126,9 @@ class Op:
         pulls = [
             (i, vjp) for i, (vjp, need) in enumerate(zip(self.vjps, needed, strict=False)) if vjp and need
         ]
-        readers = [_reads(vjp, 1, count) for _, vjp in pulls]
+        readers = [_reads(self.name, vjp, 1, count) for _, vjp in pulls]
         if self.joint is not None:
-            readers.append(_reads(self.joint, 2, count))
+            readers.append(_reads(self.name, self.joint, 2, count))
         keeps_y, *keeps = map(any, zip([False] * count, *readers, strict=True))
         kept = [i for i in range(len(needed)) if keeps[i]]
         dropped = [i for i, need in enumerate(needed) if not keeps[i] and not need]
@@ -148,12 +148,16 @@ class Plan(NamedTuple):
     needs: tuple[bool, ...]
 
 
-def _reads(vjp: Callable[..., Any], skip: int, count: int) -> list[bool]:
+def _reads(op: str, vjp: Callable[..., Any], skip: int, count: int) -> list[bool]:
     """For each of ``count`` values after the first ``skip`` parameters: does the vjp's parameter name keep it?"""
     parameters = list(inspect.signature(vjp).parameters.values())[skip:]
     reads = [not p.name.startswith("_") for p in parameters]
     if parameters and parameters[-1].kind is inspect.Parameter.VAR_POSITIONAL:
         reads += [reads[-1]] * (count - len(reads))
+    if len(reads) < count:
+        raise GradError(
+            f"{op}: a vjp takes g, y, the arguments and the extras; {count - len(reads)} of them are missing"
+        )
     return reads[:count]
 
 
@@ -229,9 +233,18 @@ class Node(Spec):
             y = self
         if self.op.joint is None:
             for i, vjp in self.plan.pulls:
-                arrive(edges[i], vjp(g, y, *saved), g)
+                gradient = vjp(g, y, *saved)
+                if gradient is None:
+                    raise GradError(
+                        f"{self.name}: the vjp of argument {i + 1} returned None instead of a gradient"
+                    )
+                arrive(edges[i], gradient, g)
         else:
             gradients = self.op.joint(self.plan.needs, g, y, *saved)
+            if not isinstance(gradients, (tuple, list)) or len(gradients) > len(edges):
+                raise GradError(
+                    f"{self.name}: joint must return a tuple with a gradient or None per argument"
+                )
             for i, gradient in enumerate(gradients):
                 if self.plan.needs[i] and gradient is not None:
                     shared = any(gradient is other for other in gradients[:i])

@@ -221,6 +221,10 @@ class Tensor(Methods, Readout):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise DTypeError(must("data", "the value", "a Tensor", type(value).__name__))
+        if self._node is not None and not value.is_floating_point():
+            raise DTypeError(
+                must("data", "the value", "of floats, as its tensor has a gradient", value.dtype)
+            )
         self.array, self._memory, self._view = value.array, value._memory, None
         if self._node is not None and self._node.op is None:
             self._node.shape, self._node.dtype, self._node.strides = (
@@ -256,11 +260,10 @@ class Tensor(Methods, Readout):
     def __reduce__(self) -> Any:
         return _rebuild, (type(self), np.array(self.array, order="C"), self._node is not None)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise GradError("deepcopy: only leaves and constants can be copied; detach() the tensor first")
         copy = _rebuild(type(self), np.copy(self.array, order="K"), self._node is not None)
-        memo[id(self)] = copy
         if self.grad is not None:
             copy.grad = self.grad.detach().clone()
         return copy
@@ -339,8 +342,8 @@ def run_backward(
     for output, gradient in zip(outputs, gradients, strict=True):
         if output.node is None:
             raise GradError(
-                f"{op}: the tensor does not require a gradient: nothing that it was computed from does, or it was "
-                "computed within no_grad()"
+                f"{op}: the tensor does not require a gradient: nothing that it was computed from does, an operation "
+                "on the way has no derivative, or it was computed within no_grad()"
             )
         roots.append((output.node, _seed(op, output, gradient, create_graph)))
     for tensor in inputs or ():

@@ -22,7 +22,7 @@ def test_the_usual_lines() -> None:
 
 @pytest.mark.parametrize("call", [lambda: minidl.device("cuda"), lambda: minidl.device("cpu", 1)])
 def test_there_is_no_other(call) -> None:
-    with pytest.raises(ArgumentError, match="device: type must be 'cpu', got '(cuda|cpu:1)'"):
+    with pytest.raises(ArgumentError, match=r"device: type must be 'cpu', got '(cuda|cpu:1)'"):
         call()
 
 

@@ -126,7 +126,17 @@ def test_options(name: str, tmp_path: Path) -> None:
     )
     done = run(name, "--epochs", 0, cwd=tmp_path)
     assert done.returncode == 2
-    assert "argument --epochs: invalid positive value: '0'" in done.stderr
+    assert "argument --epochs: must be a whole number, at least 1, got '0'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["autoencoder_mnist", "cnn_mnist"])
+def test_a_folder_for_results_that_cannot_be_made_is_noticed_before_training(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = run(name, "--out", tmp_path / "file", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "argument --out: cannot make the folder" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")

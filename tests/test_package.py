@@ -37,7 +37,7 @@ def run_python(code: str, cwd: Path = ROOT, **environment: str) -> str:
 
 
 def test_import_takes_less_than_three_tenths_of_a_second() -> None:
-    """The best of ten runs, in CPU time, which other programs do not lengthen; three times NumPy's where that is slow."""
+    """The best of ten, in CPU time, which other programs do not lengthen; where NumPy is slow, three times its time."""
     clock = """if True:
         from time import process_time
         start = process_time()

@@ -617,3 +617,21 @@ def test_threads_go_backward_at_once() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.parametrize(
+    ("op", "message"),
+    [
+        (
+            Op("f", lambda x: 2 * x, lambda g, x: 2 * g),
+            "f: a vjp takes g, y, the arguments and the extras; 1 of them",
+        ),
+        (Op("f", lambda x: 2 * x, lambda g, _y, _x: None), "f: the vjp of argument 1 returned None"),
+        (Op("f", lambda x: 2 * x, joint=lambda _n, g, _y, _x: 2 * g), "f: joint must return a tuple"),
+        (Op("f", lambda x: 2 * x, joint=lambda _n, g, _y, _x: (g, g)), "f: joint must return a tuple"),
+    ],
+)
+def test_a_wrong_vjp_names_its_operation(op: Op, message: str) -> None:
+    x = minidl.ones(2, requires_grad=True)
+    with pytest.raises(GradError, match=message):
+        op(x).sum().backward()

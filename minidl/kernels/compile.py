@@ -14,12 +14,13 @@ import contextlib
 import functools
 import hashlib
 import os
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from minidl.cache import home
 
 # What reductions may assume. The two flags left out of "fast" promise that no NaN and no infinity occurs, and
 # a kernel compiled on that promise returns garbage where one does.
@@ -61,24 +62,11 @@ def _numba_caches_in(folder: Path) -> Iterator[None]:
 @functools.cache
 def cache_folder() -> Path:
     """Where compiled kernels are kept: ``MINIDL_HOME/kernels/<hash>``, or a temporary folder if that is read-only."""
-    wanted = _home() / "kernels" / _fingerprint()
+    wanted = home() / "kernels" / _fingerprint()
     for folder in (wanted, _private_temporary_folder() / wanted.name):
         if _writable(folder):
             return folder
     return Path(tempfile.mkdtemp(prefix="minidl-kernels-"))
-
-
-def _home() -> Path:
-    """``MINIDL_HOME``, or ``minidl`` in the folder where the platform keeps a user's caches."""
-    if home := os.environ.get("MINIDL_HOME"):
-        return Path(home)
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "minidl"
 
 
 def _fingerprint() -> str:

@@ -230,7 +230,7 @@ class Optimizer:
     def __repr__(self) -> str:
         lines, hidden = [f"{type(self).__name__} ("], ("params", "param_names")
         for i, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {i} of {len(group['params'])}")
+            lines.append(f"Parameter Group {i}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in hidden]
         return "\n".join([*lines, ")"])
 

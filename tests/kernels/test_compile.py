@@ -119,4 +119,4 @@ def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch, platform, e
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
-    assert kernel_compile._home() == Path(expected)
+    assert kernel_compile.home() == Path(expected)

@@ -51,7 +51,7 @@ def test_an_option_changed_in_its_group_holds_from_the_next_step() -> None:
 
 def test_repr_shows_the_options() -> None:
     assert repr(SGD([parameter(2)], lr=0.5)) == (
-        "SGD (\nParameter Group 0 of 1\n    dampening: 0\n    lr: 0.5\n    maximize: False\n    momentum: 0\n"
+        "SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.5\n    maximize: False\n    momentum: 0\n"
         "    nesterov: False\n    weight_decay: 0\n)"
     )
 
@@ -82,6 +82,15 @@ def test_zero_grad() -> None:
     assert without.grad is None
     optimizer.zero_grad()
     assert p.grad is None
+
+
+def test_zero_grad_is_a_write_that_backward_notices() -> None:
+    p = parameter(2)
+    p.grad = Tensor(np.ones_like(p.array))
+    loss = (p * p.grad).sum()
+    SGD([p]).zero_grad(set_to_none=False)
+    with pytest.raises(GradError, match="mul needs argument 2, which was changed in place by zero_grad"):
+        loss.backward()
 
 
 def test_zero_grad_detaches_a_gradient_that_has_a_graph() -> None:
