@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-# Matrix products are NumPy's for now, whose BLAS slows down many times when it shares the cores with other programs,
+# Matrix products are NumPy's, whose BLAS slows down many times when it shares the cores with other programs,
 # unless it keeps to one thread. On an idle machine two threads would save a sixth of the time.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

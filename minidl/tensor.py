@@ -19,7 +19,8 @@ from minidl.grad_mode import enable_grad, thread
 from minidl.methods import Methods
 from minidl.ops import arguments
 from minidl.readout import Readout
-from minidl.tape import Memory, Node, Op, backward, output_node, record
+from minidl.tape import Memory, Node, Op, output_node, record
+from minidl.walk import RemovableHandle, backward
 
 
 class Tensor(Methods, Readout):
@@ -408,23 +409,3 @@ def _accumulate(node: Node, g: Any, new: bool) -> None:
     else:
         np.add(node.grad.array, g, out=node.grad.array)
         node.grad.mark_written("backward")
-
-
-class RemovableHandle:
-    """What registering a hook returns: ``remove()`` takes the hook off. Also a context manager that does."""
-
-    _last = 0
-
-    def __init__(self, hooks: dict[int, Any], hook: Any) -> None:
-        RemovableHandle._last += 1
-        self.id, self._hooks = RemovableHandle._last, hooks
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()

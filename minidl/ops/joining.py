@@ -65,8 +65,8 @@ _unbind = Op(
 )
 
 
-def _promoted(op: str, tensors: Any) -> list[Any]:
-    """The tensors of a list, in the dtype of their combination."""
+def check_list(op: str, tensors: Any) -> None:
+    """Raise unless ``tensors`` is a list or tuple of at least one tensor."""
     if not isinstance(tensors, (tuple, list)):
         raise DTypeError(must(op, "tensors", "a list or tuple of tensors", type(tensors).__name__))
     if not tensors:
@@ -74,6 +74,11 @@ def _promoted(op: str, tensors: Any) -> list[Any]:
     for x in tensors:
         if not is_array(x):
             raise DTypeError(must(op, "tensors", "Tensors", type(x).__name__))
+
+
+def _promoted(op: str, tensors: Any) -> list[Any]:
+    """The tensors of a list, in the dtype of their combination."""
+    check_list(op, tensors)
     dtype = result_type(*tensors)
     return [cast(x, dtype) for x in tensors]
 

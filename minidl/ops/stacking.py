@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import is_array, one_of
-from minidl.ops.joining import Tensors, cat
+from minidl.errors import DTypeError, ShapeError, must
+from minidl.ops.arguments import one_of
+from minidl.ops.joining import Tensors, cat, check_list
 from minidl.ops.shape import _reshape
 from minidl.tape import broadcast_to
 
@@ -19,13 +19,7 @@ __all__ = ["hstack", "vstack", "row_stack", "dstack", "column_stack", "meshgrid"
 
 def _shaped(op: str, tensors: Any, shape: Callable[[tuple[int, ...]], tuple[int, ...]]) -> list[Any]:
     """The tensors of a list, each reshaped to ``shape(its shape)``."""
-    if not isinstance(tensors, (tuple, list)):
-        raise DTypeError(must(op, "tensors", "a list or tuple of tensors", type(tensors).__name__))
-    if not tensors:
-        raise ArgumentError(must(op, "tensors", "at least one tensor", "none"))
-    for x in tensors:
-        if not is_array(x):
-            raise DTypeError(must(op, "tensors", "Tensors", type(x).__name__))
+    check_list(op, tensors)
     return [_reshape(x, shape(x.shape)) for x in tensors]
 
 
