@@ -23,13 +23,14 @@ def to(
 ) -> Tensor:
     """``to(dtype)``, ``to(device)``, ``to(device, dtype)`` or ``to(other)``: converted, or itself if nothing changes.
 
+    Bools that follow are PyTorch's ``non_blocking``, which has no meaning here, and ``copy``: a new tensor in any case.
     Gradients flow back through a conversion between floating dtypes. The only device is ``"cpu"``.
     """
-    for arg in args:
+    flags = [arg for arg in args if arg is True or arg is False]
+    copy = copy or True in flags[1:]
+    for arg in args[: len(args) - len(flags)]:
         if is_array(arg):
             dtype = arg.dtype
-        elif arg is True or arg is False:
-            continue  # non_blocking
         elif is_device(arg):
             device = arg
         else:
