@@ -38,6 +38,8 @@ from minidl.grad_mode import no_grad as inference_mode
 from minidl.grad_mode import no_grad as no_grad
 from minidl.grad_mode import set_grad_enabled as set_grad_enabled
 from minidl.kernels.memory import keep_freed_memory
+from minidl.kernels.threads import get_num_threads as get_num_threads
+from minidl.kernels.threads import set_num_threads as set_num_threads
 from minidl.ops.activation import *
 from minidl.ops.comparison import *
 from minidl.ops.composite import *

@@ -31,18 +31,27 @@ CONTRACT = frozenset({"contract"})
 _config_lock = threading.Lock()
 
 
-def jit(function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT) -> Any:
+def jit(
+    function: Callable[..., Any] | None = None,
+    *,
+    fastmath: frozenset[str] = CONTRACT,
+    parallel: bool = False,
+) -> Any:
     """Compile a function with Numba when it is first called; importing Numba happens here.
+
+    ``parallel`` hands the iterations of its ``prange`` to the pool: that is for ``threads.parallel`` to ask for.
 
     Division follows IEEE 754 (Numba's default, an exception, would forbid vector code), the interpreter's
     lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
     """
     if function is None:
-        return functools.partial(jit, fastmath=fastmath)
+        return functools.partial(jit, fastmath=fastmath, parallel=parallel)
     import numba
 
     with _numba_caches_in(cache_folder()):
-        return numba.njit(cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath))(function)
+        return numba.njit(
+            cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath), parallel=parallel
+        )(function)
 
 
 @contextlib.contextmanager

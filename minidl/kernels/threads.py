@@ -1,0 +1,193 @@
+"""The one pool of threads: which kernels run in it, when, and with how many threads.
+
+A kernel whose work falls into blocks is written with ``prange`` over the blocks and decorated with ``@parallel``:
+
+    @parallel
+    def _scale(x, y, blocks):
+        for i in prange(blocks):
+            ...                                      # block i, wherever it runs
+
+    _scale.sized(x.size)(x, y, blocks)               # in the pool if x is large, else in the calling thread
+
+It is compiled as two functions, each when it is first called: a serial loop, and one whose iterations Numba hands to
+its pool (OpenMP where that is found). Launching the pool takes 2 to 4 µs, so small work stays serial.
+
+Results do not depend on the number of threads: blocks are of fixed size, and every element of a result is computed by
+one iteration, in one order. What a kernel sums over blocks it sums in the order of the blocks, not of the threads.
+
+The calling thread runs serially instead where the pool must not be entered:
+
+- in a forked child whose parent had started the pool (GNU OpenMP would end the process);
+- with ``set_num_threads(1)``, or ``MINIDL_NUM_THREADS=1``.
+
+Numba's own pool (``workqueue``, used where OpenMP is missing) aborts when two Python threads enter it at once, so a
+lock stands before that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import types
+from collections.abc import Callable
+from typing import Any
+
+from minidl.errors import ArgumentError, must
+from minidl.kernels.compile import CONTRACT, jit
+
+__all__ = ["get_num_threads", "parallel", "set_num_threads"]
+
+# From this many elements on, loaded and stored once, the pool pays for its launch.
+WORTH_A_LAUNCH = 1 << 15
+
+
+class _State(threading.local):
+    applied = 0  # the number of threads that Numba has been told for this Python thread
+
+
+class _Pool:
+    """What is known of the process's pool."""
+
+    def __init__(self) -> None:
+        self.wanted: int | None = None  # None: not looked up yet
+        self.started = False
+        self.forked = False  # a child of a process that had started its pool
+        self.lock: Any = contextlib.nullcontext()
+
+
+_pool = _Pool()
+_state = _State()
+
+
+def _after_fork() -> None:
+    _pool.forked = _pool.forked or _pool.started
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _from_environment() -> int:
+    """``MINIDL_NUM_THREADS``, or the number of cores.
+
+    Raises:
+        ArgumentError: the variable is set to something else than a positive number.
+    """
+    text = os.environ.get("MINIDL_NUM_THREADS", "")
+    if not text:
+        return _cores()
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentError(must("MINIDL_NUM_THREADS", "the variable", "a positive whole number", repr(text)))
+    return int(text)
+
+
+def get_num_threads() -> int:
+    """How many threads a large kernel uses: ``MINIDL_NUM_THREADS`` if set, else the number of cores."""
+    if _pool.wanted is None:
+        _pool.wanted = _from_environment()
+    return _pool.wanted
+
+
+def set_num_threads(n: int) -> None:
+    """Let large kernels use ``n`` threads. Results do not depend on it, to the last bit.
+
+    Raises:
+        ArgumentError: ``n`` is less than 1; or the pool has been started with fewer threads, and cannot grow.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise ArgumentError(must("set_num_threads", "n", "a positive int", repr(n)))
+    if _pool.started and n > _size():
+        expected = (
+            f"at most {_size()}, with which the pool was started (set it, or MINIDL_NUM_THREADS, earlier)"
+        )
+        raise ArgumentError(must("set_num_threads", "n", expected, n))
+    _pool.wanted = n
+
+
+def _size() -> int:
+    """The number of threads in Numba's pool."""
+    from numba.core import config
+
+    return config.NUMBA_NUM_THREADS
+
+
+def _start() -> None:
+    """Choose OpenMP before other layers, make the pool large enough, and find out which layer it is."""
+    import numba
+    from numba.core import config
+
+    if not _started_elsewhere():
+        config.NUMBA_NUM_THREADS = max(config.NUMBA_NUM_THREADS, get_num_threads())
+        if config.THREADING_LAYER == "default":
+            config.THREADING_LAYER_PRIORITY = ["omp", "tbb", "workqueue"]
+    numba.set_num_threads(min(get_num_threads(), config.NUMBA_NUM_THREADS))  # starts the threads
+    if numba.threading_layer() == "workqueue":
+        _pool.lock = threading.RLock()
+    _pool.started = True
+
+
+def _started_elsewhere() -> bool:
+    """Whether the user's own Numba code has started the pool already."""
+    import numba
+
+    try:
+        numba.threading_layer()
+    except ValueError:
+        return False
+    return True
+
+
+def _enter() -> bool:
+    """Whether this call may use the pool; if so, Numba knows with how many threads."""
+    n = get_num_threads()
+    if n == 1 or _pool.forked:
+        return False
+    if not _pool.started:
+        _start()
+    if _state.applied != n:
+        import numba
+
+        numba.set_num_threads(min(n, _size()))
+        _state.applied = n
+    return True
+
+
+class Parallel:
+    """A kernel in its two forms. Calling it uses the pool; ``serial`` does not; ``sized`` picks one."""
+
+    def __init__(self, function: Callable[..., Any], fastmath: frozenset[str]) -> None:
+        self.__doc__ = function.__doc__
+        self.serial = jit(_renamed(function, "serial"), fastmath=fastmath)
+        self._parallel = jit(_renamed(function, "parallel"), fastmath=fastmath, parallel=True)
+
+    def __call__(self, *args: Any) -> Any:
+        if not _enter():
+            return self.serial(*args)
+        with _pool.lock:
+            return self._parallel(*args)
+
+    def sized(self, elements: int, worth: int = WORTH_A_LAUNCH) -> Callable[..., Any]:
+        """The form for work of this size, counted in elements that are loaded, computed with and stored."""
+        return self if elements >= worth else self.serial
+
+
+def _renamed(function: Callable[..., Any], form: str) -> Callable[..., Any]:
+    """The same code under another name: Numba's cache knows a function by its name and line."""
+    name = f"{function.__name__}_{form}"
+    twin = types.FunctionType(function.__code__, function.__globals__, name, closure=function.__closure__)
+    twin.__qualname__ = f"{function.__qualname__}_{form}"
+    twin.__module__ = function.__module__
+    return twin
+
+
+def parallel(function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT) -> Any:
+    """Compile a function whose outer loop is over ``prange``, as a serial and as a parallel kernel."""
+    if function is None:
+        return lambda f: Parallel(f, fastmath)
+    return Parallel(function, fastmath)
