@@ -6,6 +6,13 @@ Every error is a :class:`MinidlError`, and also the built-in kind that a PyTorch
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent) + os.sep
+
 
 class MinidlError(Exception):
     """The base of all errors that minidl raises on purpose."""
@@ -62,3 +69,13 @@ def must(op: str, argument: str, expected: str, got: object) -> str:
     'conv2d: stride must be positive, got 0'
     """
     return f"{op}: {argument} must be {expected}, got {got}"
+
+
+def warn(message: str) -> None:
+    """A UserWarning at the line of the user's program that called into minidl, and so shown once for each such line."""
+    depth = 1
+    while (frame := sys._getframe(depth)).f_code.co_filename.startswith(
+        _PACKAGE
+    ) and frame.f_back is not None:
+        depth += 1
+    warnings.warn(message, stacklevel=depth + 1)

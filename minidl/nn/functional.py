@@ -14,6 +14,7 @@ from minidl.ops.activation import logsigmoid
 from minidl.ops.adaptive_pool import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_max_pool2d
 from minidl.ops.arguments import check_tensor
 from minidl.ops.attention import scaled_dot_product_attention
+from minidl.ops.class_loss import cross_entropy, nll_loss
 from minidl.ops.conv import conv1d, conv2d
 from minidl.ops.ctc import ctc_loss
 from minidl.ops.distances import (
@@ -30,14 +31,7 @@ from minidl.ops.elementwise import sigmoid, tanh
 from minidl.ops.embedding import embedding, one_hot
 from minidl.ops.likelihood import gaussian_nll_loss, kl_div, poisson_nll_loss
 from minidl.ops.linalg import linear
-from minidl.ops.loss import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    l1_loss,
-    mse_loss,
-    nll_loss,
-)
+from minidl.ops.loss import binary_cross_entropy, binary_cross_entropy_with_logits, l1_loss, mse_loss
 from minidl.ops.norm import batch_norm, layer_norm
 from minidl.ops.padding import pad
 from minidl.ops.patches import fold, pixel_shuffle, pixel_unshuffle, unfold

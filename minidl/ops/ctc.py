@@ -22,8 +22,8 @@ from minidl.ops.arguments import as_int, check_tensor, floats, is_array, reject
 from minidl.ops.elementwise import _clamp, _mask, _where
 from minidl.ops.indexing import _gather, plain, scatter_add_to
 from minidl.ops.joining import _cat, _stack
-from minidl.ops.loss import _check_reduction, _reduce
 from minidl.ops.reduce import _logsumexp
+from minidl.ops.reduction import chosen, reduced
 from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
 
@@ -202,7 +202,7 @@ def ctc_loss(
         ArgumentError: a length, a label or ``blank`` is out of range.
     """
     op = "ctc_loss"
-    _check_reduction(op, reduction)
+    chosen(op, reduction)
     floats(op, log_probs, "log_probs")
     check_tensor(op, "targets", targets)
     if targets.dtype.kind == "b" or targets.ndim not in (1, 2):
@@ -225,4 +225,4 @@ def ctc_loss(
     losses = _ctc(_reshape(log_probs, (steps, batch, classes)), states, 0.0 if zero_infinity else math.inf)
     if reduction == "mean":
         losses = losses / np.maximum(lengths, 1).astype(log_probs.dtype)
-    return _reduce(_reshape(losses, ()) if reduction == "none" and not lead else losses, reduction)
+    return reduced(_reshape(losses, ()) if reduction == "none" and not lead else losses, reduction)

@@ -11,8 +11,8 @@ from minidl.ops.arguments import check_broadcast, check_tensor, dims, floating, 
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _clamp, _minimum, _sqrt, _where, clamp
 from minidl.ops.likelihood import _at_least
-from minidl.ops.loss import _check_reduction, _reduce
 from minidl.ops.reduce import _sum
+from minidl.ops.reduction import chosen, reduced
 from minidl.ops.vector_norm import _vector_norm
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def triplet_margin_loss(
     p: float = 2,
     eps: float = 1e-6,
     swap: bool = False,
-    *,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """``max(d(anchor, positive) - d(anchor, negative) + margin, 0)``, d the :func:`pairwise_distance`.
@@ -109,10 +110,11 @@ def triplet_margin_loss(
         margin: by how much farther the negative should be; positive.
         p, eps: as in the distance.
         swap: take the distance from positive to negative where it is less than the anchor's (Balntas et al., 2016).
+        size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
     """
     op = "triplet_margin_loss"
-    _check_reduction(op, reduction)
+    reduction = chosen(op, reduction, size_average, reduce)
     if not margin > 0:
         reject(op, "margin", "positive", margin)
     for name, x in (("anchor", anchor), ("positive", positive), ("negative", negative)):
@@ -123,11 +125,17 @@ def triplet_margin_loss(
     far: Any = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = _minimum(far, pairwise_distance(positive, negative, p, eps))
-    return _reduce(_clamp(float(margin) + near - far, 0.0, math.inf), reduction)
+    return reduced(_clamp(float(margin) + near - far, 0.0, math.inf), reduction)
 
 
 def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """``1 - cos(input1, input2)`` where ``target`` is 1, ``max(cos - margin, 0)`` where it is -1.
 
@@ -135,10 +143,11 @@ def cosine_embedding_loss(
         input1, input2: (N, K), or (K,).
         target: (N,), or (), of 1 and -1.
         margin: up to which cosine dissimilar vectors cost nothing.
+        size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
     """
     op = "cosine_embedding_loss"
-    _check_reduction(op, reduction)
+    reduction = chosen(op, reduction, size_average, reduce)
     a, b = promote(op, *(floating(op, x, name) for name, x in (("input1", input1), ("input2", input2))))
     check_tensor(op, "target", target)
     if target.ndim > 1 or a.ndim != target.ndim + 1 or b.ndim != target.ndim + 1:
@@ -150,24 +159,30 @@ def cosine_embedding_loss(
     cosine = _sum(a * b, last, False) / _sqrt(square1 * square2)
     check_broadcast(op, cosine.shape, target.shape)
     alike = _where(target == 1, 1.0 - cosine, 0.0)
-    return _reduce(
+    return reduced(
         alike + _where(target == -1, _clamp(cosine - float(margin), 0.0, math.inf), 0.0), reduction
     )
 
 
 def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
 ) -> Tensor:
     """``max(-target * (input1 - input2) + margin, 0)``: a target of 1 says that input1 ranks higher, -1 lower.
 
     The three have as many dimensions, and broadcast.
     """
     op = "margin_ranking_loss"
-    _check_reduction(op, reduction)
+    reduction = chosen(op, reduction, size_average, reduce)
     for name, x in (("input1", input1), ("input2", input2), ("target", target)):
         check_tensor(op, name, x)
         if x.ndim != input1.ndim:
             raise ShapeError(must(op, name, f"of {input1.ndim} dimensions as input1 is", f"shape {x.shape}"))
     check_broadcast(op, input1.shape, input2.shape, target.shape)
     losses: Any = -target * (input1 - input2) + margin
-    return _reduce(clamp(losses, min=0), reduction)
+    return reduced(clamp(losses, min=0), reduction)

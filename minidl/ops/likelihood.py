@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_broadcast, check_tensor, floating, one_of, promote, reject
+from minidl.ops.arguments import check_broadcast, check_tensor, floating, promote, reject
 from minidl.ops.elementwise import _where
 from minidl.ops.indexing import plain
-from minidl.ops.loss import _check_reduction, _reduce
 from minidl.ops.reduce import _sum
+from minidl.ops.reduction import chosen, reduced
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -41,17 +41,25 @@ def _pair(op: str, input: Any, target: Any) -> tuple[Any, Any]:
     return x, t
 
 
-def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
     """The Kullback-Leibler divergence, by element: ``target * (log(target) - input)``, 0 where ``target`` is.
 
     Args:
         input: logarithms of probabilities, of any shape.
         target: probabilities, of a shape that broadcasts with input's.
+        size_average, reduce: deprecated, see ``reduction``.
         reduction: "batchmean" (the sum divided by input's first size), which is the divergence's definition; "mean" of
             all elements, "sum" or "none".
         log_target: ``target`` too is given as logarithms: ``exp(target) * (target - input)``.
     """
-    one_of("kl_div", "reduction", reduction, ("mean", "batchmean", "sum", "none"))
+    reduction = chosen("kl_div", reduction, size_average, reduce, "batchmean")
     if reduction == "mean":
         warnings.warn(
             "kl_div: reduction 'mean' divides by the number of elements, not of samples; 'batchmean' is the "
@@ -66,7 +74,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     losses = np.exp(t) * (t - x) if log_target else _xlogx(t) - t * x
     if reduction == "batchmean":
         return _sum(losses, None, False) / (input.shape[0] or math.nan) if input.ndim else losses
-    return _reduce(losses, reduction)
+    return reduced(losses, reduction)
 
 
 def gaussian_nll_loss(
@@ -91,7 +99,7 @@ def gaussian_nll_loss(
         reduction: "mean", "sum" or "none".
     """
     op = "gaussian_nll_loss"
-    _check_reduction(op, reduction)
+    chosen(op, reduction)
     x, t = _pair(op, input, target)
     if isinstance(var, (int, float)):
         var_tensor: Any = np.full(x.shape, var, x.dtype if x.dtype.kind == "f" else np.float32)
@@ -108,7 +116,7 @@ def gaussian_nll_loss(
         reject(op, "var", "not negative", float(np.min(plain(var_tensor))))
     error, v = promote(op, x - t, _at_least(floating(op, var_tensor, "var"), eps))
     losses = 0.5 * (np.log(v) + error * error / v)
-    return _reduce(losses + 0.5 * math.log(2.0 * math.pi) if full else losses, reduction)
+    return reduced(losses + 0.5 * math.log(2.0 * math.pi) if full else losses, reduction)
 
 
 def poisson_nll_loss(
@@ -116,8 +124,9 @@ def poisson_nll_loss(
     target: Tensor,
     log_input: bool = True,
     full: bool = False,
-    *,
+    size_average: bool | None = None,
     eps: float = 1e-8,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """The negative log likelihood of counts under a Poisson distribution: ``exp(input) - target * input``.
@@ -128,15 +137,16 @@ def poisson_nll_loss(
         target: counts, of a shape that broadcasts with input's.
         log_input: see ``input``.
         full: add Stirling's approximation of ``log(target!)``, ``t log(t) - t + 0.5 log(2 pi t)`` where t > 1.
+        size_average, reduce: deprecated, see ``reduction``.
         eps: keeps the logarithm of 0 away.
         reduction: "mean", "sum" or "none".
     """
     op = "poisson_nll_loss"
-    _check_reduction(op, reduction)
+    reduction = chosen(op, reduction, size_average, reduce)
     x, t = _pair(op, floating(op, input), target)
     losses = np.exp(x) - t * x if log_input else x - t * np.log(x + eps)
     if full:
         many = t > 1
         n = _where(many, t, 1.0)
         losses = losses + _where(many, n * np.log(n) - n + 0.5 * np.log(2.0 * math.pi * n), 0.0)
-    return _reduce(losses, reduction)
+    return reduced(losses, reduction)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import floats, reject
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import reject
 from minidl.ops.elementwise import _clamp
-from minidl.ops.loss import _numbers, _reduce, l1_loss
+from minidl.ops.loss import _numbers, check_weight, l1_loss
+from minidl.ops.reduction import chosen, reduced
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -26,24 +27,32 @@ def _huber_forward(d: np.ndarray, delta: float) -> np.ndarray:
 _huber = Op("huber_loss", _huber_forward, lambda g, _y, d, delta: g * _clamp(d, -delta, delta))
 
 
-def _difference(op: str, input: Any, target: Any, reduction: str) -> Any:
-    x, t, _ = _numbers(op, input, target, reduction)
+def _difference(op: str, input: Any, target: Any) -> Any:
+    x, t, _ = _numbers(op, input, target)
     if x.dtype.kind != "f":
         raise DTypeError(must(op, "input or target", "of floats", x.dtype))
     return x - t
 
 
-def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """``0.5 * d^2 / beta`` where ``|d| < beta``, else ``|d| - 0.5 * beta``; d = input - target (Girshick, 2015).
 
     That is :func:`huber_loss` divided by ``beta``; with ``beta=0`` it is :func:`minidl.ops.loss.l1_loss`.
     """
+    reduction = chosen("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
         reject("smooth_l1_loss", "beta", "not negative", beta)
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    losses = _huber(_difference("smooth_l1_loss", input, target, reduction), float(beta)) / float(beta)
-    return _reduce(losses, reduction)
+    losses = _huber(_difference("smooth_l1_loss", input, target), float(beta)) / float(beta)
+    return reduced(losses, reduction)
 
 
 def huber_loss(
@@ -62,12 +71,11 @@ def huber_loss(
         delta: where the loss becomes linear; positive.
         weight: factors of the losses, of input's shape.
     """
+    chosen("huber_loss", reduction)
     if not delta > 0:
         reject("huber_loss", "delta", "positive", delta)
-    losses = _huber(_difference("huber_loss", input, target, reduction), float(delta))
+    losses = _huber(_difference("huber_loss", input, target), float(delta))
     if weight is not None:
-        floats("huber_loss", weight, "weight")
-        if weight.shape != input.shape:
-            raise ShapeError(must("huber_loss", "weight", f"of input's shape {input.shape}", weight.shape))
+        check_weight("huber_loss", weight, input)
         losses = losses * weight
-    return _reduce(losses, reduction)
+    return reduced(losses, reduction)

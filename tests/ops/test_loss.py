@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 from parity import both_raise, channels_last, check_parity, normal, strided, torch
 
+from minidl import nn
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError
 from minidl.grad_mode import no_grad
-from minidl.ops import loss
+from minidl.nn import functional as loss
 from minidl.random import stream
 from minidl.tensor import from_numpy
 from minidl.testing import gradcheck, gradgradcheck
@@ -84,7 +86,163 @@ def test_mse_promotes() -> None:
     assert y.dtype == np.float32
 
 
+@every_reduction
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
+def test_weighted_mse_and_l1(name: str, reduction: str) -> None:
+    w = uniform(4, 3)
+    ours, theirs = both(name, reduction=reduction, weight=w)
+    check_parity(ours, theirs, normal(4, 3), normal(4, 3, seed=1), second=name == "mse_loss")
+    f = getattr(loss, name), getattr(F, name)  # the weights have gradients too
+    check_parity(
+        *(lambda w, x, t, f=f: f(x, t, reduction=reduction, weight=w) for f in f),
+        w, normal(4, 3), normal(4, 3, seed=1), second=name == "mse_loss",
+    )  # fmt: skip
+
+
+@every_reduction
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
+def test_weighted_losses_of_integers(name: str, reduction: str) -> None:
+    for w in (normal(3), np.array([1, 0, 2])):
+        ours = getattr(loss, name)(*map(from_numpy, map(np.array, ([1, 5, -2], [3, 5, 1]))), None, None, reduction,
+                                   from_numpy(w))  # fmt: skip
+        theirs = getattr(F, name)(torch.tensor([1, 5, -2]), torch.tensor([3, 5, 1]), None, None, reduction,
+                                  torch.tensor(w))  # fmt: skip
+        assert (ours.dtype.name, ours.shape) == (str(theirs.dtype)[6:], tuple(theirs.shape))
+        np.testing.assert_allclose(ours.array, theirs.numpy())
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
+def test_weights_are_of_inputs_shape(name: str) -> None:
+    x, t, w = np.ones((4, 3)), np.zeros((4, 3)), np.ones(3)
+    both_raise(
+        ShapeError, f"{name}: weight must be of input's shape (4, 3), got (3,)",
+        lambda: getattr(loss, name)(from_numpy(x), from_numpy(t), weight=from_numpy(w)),
+        lambda: getattr(F, name)(torch.tensor(x), torch.tensor(t), weight=torch.tensor(w)),
+    )  # fmt: skip
+
+
+# --- PyTorch's older arguments ------------------------------------------------------------------------------------
+
+LOSSES = [
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "nll_loss", "cross_entropy", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "triplet_margin_loss",
+    "cosine_embedding_loss", "margin_ranking_loss", "ctc_loss",
+]  # fmt: skip
+MODULES = ["MSELoss", "L1Loss", "NLLLoss", "CrossEntropyLoss", "BCELoss", "BCEWithLogitsLoss"]
+
+
+@pytest.mark.parametrize("name", [*LOSSES, *MODULES])
+def test_arguments_and_defaults_are_pytorchs_in_its_order(name: str) -> None:
+    def parameters(f: Any) -> list[Any]:
+        return [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]
+
+    modules = (nn, torch.nn) if name in MODULES else (loss, F)
+    ours, theirs = (parameters(getattr(module, name)) for module in modules)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("size_average", [None, True, False])
+@pytest.mark.parametrize("reduce", [None, True, False])
+@pytest.mark.parametrize(
+    "name", [name for name in LOSSES if name not in ("huber_loss", "gaussian_nll_loss", "ctc_loss")]
+)
+def test_size_average_and_reduce_mean_what_they_did(name: str, size_average: Any, reduce: Any) -> None:
+    x, t = np.log(uniform(4, 3)), uniform(4, 3, seed=1)
+    arrays: list[np.ndarray] = [x, t]
+    if name == "binary_cross_entropy":
+        arrays = [t, t]
+    elif name == "nll_loss":
+        arrays = [x, classes(3, 4)]
+    elif "embedding" in name or "triplet" in name or "ranking" in name:
+        arrays = [x, t, np.ones(4)] if "embedding" in name else [x, t, np.ones((4, 3))]
+    options = {"size_average": size_average, "reduce": reduce}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        theirs = getattr(F, name)(*map(torch.tensor, arrays), **options)
+    expected = {
+        str(w.message).split("reduction='")[1].split("'")[0]
+        for w in caught
+        if "size_average" in str(w.message)
+    }
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ours = getattr(loss, name)(*map(from_numpy, arrays), **options)
+    said = {str(w.message) for w in caught if "size_average" in str(w.message)}
+    assert said == {
+        f"{name}: size_average and reduce are deprecated, write reduction={r!r} instead" for r in expected
+    }
+    np.testing.assert_allclose(ours.array, theirs.numpy())
+
+
+def test_the_modules_take_them_too() -> None:
+    with pytest.warns(
+        UserWarning, match="MSELoss: size_average and reduce are deprecated, write reduction='sum'"
+    ) as caught:
+        module = nn.MSELoss(size_average=False)
+    assert module.reduction == "sum"
+    assert caught[0].filename == __file__
+
+
 # --- Classes ------------------------------------------------------------------------------------------------------
+
+
+def _softmax(*shape: int, dtype: Any = np.float64) -> np.ndarray:
+    e = np.exp(normal(*shape))
+    return (e / e.sum(min(1, len(shape) - 1), keepdims=True)).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("p", "target"),
+    [
+        (_softmax(6, 4), (6,)),
+        (_softmax(64, 1000, dtype=np.float32), (64,)),
+        (_softmax(64, 1000, dtype=np.float16), (64,)),
+        (_softmax(3), ()),
+        (_softmax(2, 5, 3, 4), (2, 3, 4)),
+        (np.eye(4), (4,)),
+        (np.full((2, 2), 0.5), (2,)),
+    ],
+    ids=lambda x: str(getattr(x, "shape", "")),
+)  # fmt: skip
+@pytest.mark.parametrize("as_module", [False, True])
+def test_cross_entropy_warns_of_probabilities(p: np.ndarray, target: Any, as_module: bool) -> None:
+    t = from_numpy(np.zeros(target, np.int64))
+    f = nn.CrossEntropyLoss() if as_module else loss.cross_entropy
+    with pytest.warns(
+        UserWarning, match="cross_entropy: input looks like probabilities .*leave out the one before"
+    ) as caught:
+        f(from_numpy(p), t)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="cross_entropy: input looks like probabilities"):
+        loss.cross_entropy(from_numpy(p), from_numpy(p))
+
+
+def test_it_warns_once_for_a_line() -> None:
+    p, t = from_numpy(_softmax(6, 4)), from_numpy(np.zeros(6, np.int64))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(5):
+            loss.cross_entropy(p, t)
+        loss.cross_entropy(p, t)
+    assert len(caught) == 2
+
+
+def test_it_does_not_warn_of_logits() -> None:
+    """Warnings are errors here: logits of many shapes, also all positive, also normalised logarithms, pass."""
+    p = _softmax(8, 5)
+    negative = p.copy()
+    negative[3, :2] += (-1.0, 1.0)  # sums to 1
+    shifted = p.copy()
+    shifted[5] += 0.1
+    for x in (
+        np.zeros((8, 5)), np.ones((8, 5)), np.log(p), p * 1.01, negative, shifted, np.ones((8, 1)),
+        np.full((8, 5), np.nan), np.abs(normal(8, 5)), uniform(8, 5), np.zeros((0, 5)), np.array([0.3]),
+    ):  # fmt: skip
+        loss.cross_entropy(from_numpy(x), from_numpy(np.zeros(x.shape[:-1], np.int64)))
+    for seed in range(2000):
+        x = uniform(2, 2, seed=seed)
+        loss.cross_entropy(from_numpy(x), from_numpy(np.zeros(2, np.int64)))
+
 
 INDICES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((6, 4), (6,)),
