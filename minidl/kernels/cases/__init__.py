@@ -1,0 +1,17 @@
+"""The calls on which all implementations of an operation are compared: a file per family of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from minidl.kernels.cases import convolutions, losses, optimizer_steps, pooling
+from minidl.kernels.cases.case import Case
+
+__all__ = ["CASES", "Case"]
+
+CASES: dict[str, Callable[[], Iterator[Case]]] = {
+    **convolutions.CASES,
+    **pooling.CASES,
+    **losses.CASES,
+    **optimizer_steps.CASES,
+}
