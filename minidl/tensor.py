@@ -38,6 +38,7 @@ class Tensor(Methods, Readout):
     _memory: Memory
     _node: Node | None = None
     _view: inplace.View | None = None
+    _idle: Node | None = None  # of a constant that has a gradient: the leaf that it was, or may become
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         if isinstance(data, (list, tuple)):
@@ -114,7 +115,7 @@ class Tensor(Methods, Readout):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Make it a leaf that collects its gradient in ``.grad``, or a constant again; returns itself.
+        """Make it a leaf that collects its gradient in ``.grad``, or a constant, which keeps ``.grad``; returns itself.
 
         Raises:
             DTypeError: it does not hold floats.
@@ -124,23 +125,27 @@ class Tensor(Methods, Readout):
         if not requires_grad:
             if not self.is_leaf:
                 raise GradError("requires_grad_: a computed tensor cannot be made a constant; use detach()")
-            self._node = None
+            if node is not None:
+                node.retains_grad = False
+                self._node, self._idle = None, node
         elif node is None:
             if not self.is_floating_point():
                 raise DTypeError(
                     must("requires_grad_", "the tensor", "of floats to have a gradient", self.dtype)
                 )
-            self._node = Node(self.array)
+            self._node, self._idle = self._idle or Node(self.array), None
             self._node.retains_grad = True
         return self
 
     @property
     def grad(self) -> Any:
         """The gradient that backward has summed up so far: a Tensor, or None."""
-        return None if self._node is None else self._node.grad
+        node = self._node or self._idle
+        return None if node is None else node.grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
+        node = self._node or self._idle
         if value is not None:
             if not isinstance(value, Tensor):
                 raise DTypeError(must("grad", "the gradient", "a Tensor or None", type(value).__name__))
@@ -153,12 +158,10 @@ class Tensor(Methods, Readout):
                         f"{value.dtype} {value.shape}",
                     )
                 )
-            if self._node is None:
-                raise GradError(
-                    "grad: only a tensor that requires a gradient holds one; call requires_grad_() first"
-                )
-        if self._node is not None:
-            self._node.grad = value
+            if node is None:
+                node = self._idle = Node(self.array)
+        if node is not None:
+            node.grad = value
 
     def backward(
         self,
@@ -227,12 +230,9 @@ class Tensor(Methods, Readout):
                 must("data", "the value", "of floats, as its tensor has a gradient", value.dtype)
             )
         self.array, self._memory, self._view = value.array, value._memory, None
-        if self._node is not None and self._node.op is None:
-            self._node.shape, self._node.dtype, self._node.strides = (
-                value.shape,
-                value.dtype,
-                value.array.strides,
-            )
+        node = self._node or self._idle
+        if node is not None and node.op is None:
+            node.shape, node.dtype, node.strides = value.shape, value.dtype, value.array.strides
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
         """The array itself: writing to it writes to the tensor. ``force`` detaches first, if need be.

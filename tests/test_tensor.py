@@ -186,8 +186,40 @@ def test_grad_can_be_assigned() -> None:
             x.grad = wrong
     constant = minidl.ones(2)
     constant.grad = None
-    with pytest.raises(GradError, match="grad: only a tensor that requires a gradient holds one"):
-        constant.grad = minidl.ones(2)
+    constant.grad = minidl.ones(2)
+    assert (constant.grad.tolist(), constant.requires_grad) == ([1.0, 1.0], False)
+
+
+def test_a_gradient_stays_while_none_is_collected_as_in_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        w = library.ones(2, requires_grad=True)
+        before = w * 5
+        (w * 2).sum().backward()
+        w.requires_grad_(False)
+        seen = [w.grad.tolist()]
+        before.sum().backward()  # arrives while w collects none
+        seen.append(w.grad.tolist())
+        again = library.zeros(2)
+        again.grad = library.full((2,), 7.0)
+        for x in (w, again):
+            x.requires_grad_()
+            (x * 3).sum().backward()
+            seen.append(x.grad.tolist())
+        again.requires_grad_(False)
+        again.grad, again.data = None, library.ones(3)
+        again.grad = library.ones(3)
+        found.append([*seen, again.grad.tolist()])
+    assert found[0] == found[1] == [[2, 2], [2, 2], [5, 5], [10, 10], [1, 1, 1]]
+
+
+def test_a_constant_with_a_gradient_may_change_its_shape_before_it_collects_one() -> None:
+    w = minidl.zeros(2)
+    w.grad = minidl.ones(2)
+    w.grad, w.data = None, minidl.ones(3)
+    (w.requires_grad_() * 2).sum().backward()
+    assert w.grad.tolist() == [2.0, 2.0, 2.0]
 
 
 def test_detach_and_data_share_memory_without_history() -> None:

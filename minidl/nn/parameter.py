@@ -11,6 +11,8 @@ from minidl.errors import ArgumentError, DTypeError, GradError, must
 from minidl.ops.arguments import as_int, check_device
 from minidl.tensor import Tensor
 
+_grad: property = vars(Tensor)["grad"]
+
 
 class Parameter(Tensor):
     """A tensor that a :class:`~minidl.nn.Module` lists among its ``parameters()`` when it is assigned to it.
@@ -43,7 +45,7 @@ class Parameter(Tensor):
     def freeze(self) -> None:
         """Neither collect a gradient nor be updated, until :meth:`unfreeze`. An old gradient is dropped."""
         if not self.is_frozen:
-            before = self.requires_grad
+            before, self.grad = self.requires_grad, None
             self.requires_grad_(False)
             self._before = before
 
@@ -63,6 +65,13 @@ class Parameter(Tensor):
             raise GradError("requires_grad_: the parameter is frozen; unfreeze it first")
         super().requires_grad_(requires_grad)
         return self
+
+    def _set_grad(self, value: Tensor | None) -> None:
+        if value is not None and self.is_frozen:
+            raise GradError("grad: the parameter is frozen; unfreeze it first")
+        _grad.fset(self, value)  # type: ignore[misc]
+
+    grad = property(_grad.fget, _set_grad, doc=_grad.__doc__)
 
     def __reduce__(self) -> Any:
         return (*super().__reduce__(), {"_before": self._before})

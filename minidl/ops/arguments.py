@@ -143,6 +143,21 @@ def numeric(op: str, x: Any, argument: str = "input") -> Any:
     return x
 
 
+def check_dtype(op: str, argument: str, x: Any, input: Any) -> None:
+    """``x`` is of the dtype of ``input``: for operations that do not promote.
+
+    Of an input and a layer's weight it is the input that the message says to convert; else what is not of floats.
+    """
+    if x.dtype == input.dtype:
+        return
+    weighs, floating = argument == "weight", input.dtype.kind == "f"
+    name, to = ("input", x.dtype) if weighs or not floating else (argument, input.dtype)
+    advice = f"convert {name} with .to(minidl.{to})"
+    if weighs and floating:
+        advice += f", or the layer with .to(minidl.{input.dtype})"
+    raise DTypeError(must(op, argument, f"of input's dtype {input.dtype}", f"{x.dtype}; {advice}"))
+
+
 def check_broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that ``shapes`` broadcast to."""
     try:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
+from minidl.errors import ShapeError, must
 from minidl.kernels import conv2d as kernels
-from minidl.ops.arguments import as_int, check_tensor, numeric, one_of, pair, reject, single
+from minidl.ops.arguments import as_int, check_dtype, check_tensor, numeric, one_of, pair, reject, single
 from minidl.ops.reduce import _sum
 from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
@@ -61,8 +61,7 @@ def _check_operands(op: str, input: Any, weight: Any, bias: Any, groups: int, ke
     for name, x in (("weight", weight), ("bias", bias)):
         if x is not None or name == "weight":
             check_tensor(op, name, x)
-            if x.dtype != input.dtype:
-                raise DTypeError(must(op, name, f"of input's dtype {input.dtype}", x.dtype))
+            check_dtype(op, name, x, input)
     if input.ndim not in (ndim, ndim - 1):
         raise ShapeError(
             must(op, "input", f"of {ndim} dimensions, or {ndim - 1} without a batch", input.shape)

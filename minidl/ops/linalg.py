@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_broadcast, check_tensor, numeric
+from minidl.errors import ShapeError, must
+from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, numeric
 from minidl.ops.elementwise import mul
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
@@ -55,8 +55,7 @@ def _check_operands(op: str, input: Any, **others: Any) -> None:
     numeric(op, input)
     for name, other in others.items():
         check_tensor(op, name, other)
-        if other.dtype != input.dtype:
-            raise DTypeError(must(op, name, f"of input's dtype {input.dtype}", other.dtype))
+        check_dtype(op, name, other, input)
 
 
 def _check_ndim(op: str, ndim: int, **operands: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_tensor, reject
+from minidl.ops.arguments import check_dtype, check_tensor, reject
 from minidl.ops.arguments import shape as as_shape
 from minidl.ops.reduce import _sum
 from minidl.ops.shape import _reshape
@@ -104,8 +104,7 @@ def _check_parameters(op: str, input: Any, shape: tuple[int, ...], **parameters:
         check_tensor(op, name, x)
         if x.shape != shape:
             raise ShapeError(must(op, name, f"of shape {shape} to match input {input.shape}", x.shape))
-        if x.dtype != input.dtype:
-            raise DTypeError(must(op, name, f"of input's dtype {input.dtype}", x.dtype))
+        check_dtype(op, name, x, input)
 
 
 def _track(running: Any, statistic: Any, factor: float, momentum: float) -> None:

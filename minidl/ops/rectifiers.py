@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import check_tensor, floats, numeric, one_of, reject
+from minidl.errors import DimensionError, ShapeError, must
+from minidl.ops.arguments import check_dtype, check_tensor, floats, numeric, one_of, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _clamp_integers, _mask, _sigmoid, _sigmoid_forward, _where
 from minidl.ops.elementwise import abs as _absolute
@@ -126,8 +126,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     x = floats("prelu", input)
     check_tensor("prelu", "weight", weight)
-    if weight.dtype != x.dtype:
-        raise DTypeError(must("prelu", "weight", f"of input's dtype {x.dtype}", weight.dtype))
+    check_dtype("prelu", "weight", weight, x)
     channels = x.shape[1] if x.ndim > 1 else 1
     if weight.ndim > 1 or (weight.shape not in ((), (1,)) and weight.shape != (channels,)):
         raise ShapeError(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, numeric, pair, reject, single
+from minidl.errors import ArgumentError, ShapeError, must
+from minidl.ops.arguments import as_int, check_dtype, check_tensor, numeric, pair, reject, single
 from minidl.ops.conv import _input_grad
 from minidl.ops.padding import _pad
 from minidl.ops.shape import _reshape
@@ -28,8 +28,7 @@ def _check_operands(op: str, input: Any, weight: Any, bias: Any, groups: int, nd
     for name, x in (("weight", weight), ("bias", bias)):
         if x is not None or name == "weight":
             check_tensor(op, name, x)
-            if x.dtype != input.dtype:
-                raise DTypeError(must(op, name, f"of input's dtype {input.dtype}", x.dtype))
+            check_dtype(op, name, x, input)
     if input.ndim not in (ndim, ndim - 1) or 0 in input.shape[2 - ndim :]:
         expected = f"of {ndim} dimensions, or {ndim - 1} without a batch, and not empty but for that"
         raise ShapeError(must(op, "input", expected, input.shape))

@@ -124,8 +124,8 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Move every parameter that has a gradient, once, in place.
 
-        A frozen parameter, or one whose gradient is None, stays as it is, and so does its state: neither momentum nor
-        weight decay moves it.
+        A parameter that is frozen or requires no gradient, or whose gradient is None, stays as it is, and so does its
+        state: neither momentum nor weight decay moves it. (PyTorch's moves one that requires none by an old gradient.)
 
         Args:
             closure: computes the gradients and returns the loss; called first.
@@ -145,8 +145,8 @@ class Optimizer:
         with np.errstate(all="ignore"):  # as in every operation, infinities make no noise
             for group in self.param_groups:
                 for p in group["params"]:
-                    grad = p.grad  # None also for a frozen parameter
-                    if grad is not None:
+                    grad = p.grad
+                    if grad is not None and p.requires_grad:
                         self.update(p, grad.array, group)
                         p.mark_written(writer)
         return loss

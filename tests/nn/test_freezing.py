@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import minidl
 from minidl import nn
 from minidl.errors import ArgumentError, DTypeError, GradError
 from minidl.optim import SGD, Adam
@@ -113,6 +114,20 @@ def test_frozen_parameters_have_no_gradient_and_no_graph():
     module(batch()).sum().backward()
     assert module[0].weight.grad is None
     assert module[2].weight.grad is not None
+
+
+def test_a_gradient_that_comes_late_or_is_assigned_does_not_move_a_frozen_parameter():
+    layer = nn.Linear(3, 2)
+    loss = layer(batch()).sum()
+    layer.freeze()
+    loss.backward()
+    assert layer.weight.grad is None
+    with pytest.raises(GradError, match="grad: the parameter is frozen; unfreeze it first"):
+        layer.weight.grad = minidl.ones(2, 3)
+    layer.weight.grad = None
+    layer.unfreeze()
+    layer.weight.grad = minidl.ones(2, 3)
+    assert layer.weight.grad.tolist() == [[1.0] * 3] * 2
 
 
 def test_a_frozen_layer_passes_gradients_through():

@@ -218,9 +218,22 @@ def test_calling_a_layer_with_the_wrong_shape(layer, shape, error, message):
     assert str(raised.value) == message
 
 
-def test_a_linear_layer_of_another_dtype_says_so():
-    with pytest.raises(DTypeError, match=r"^linear: weight must be of input's dtype float64, got float32$"):
-        nn.Linear(2, 2)(Tensor(np.zeros((1, 2))))
+@pytest.mark.parametrize(
+    ("layer", "x", "message"),
+    [
+        (nn.Linear(2, 2), np.zeros((1, 2)),
+         "linear: weight must be of input's dtype float64, got float32; convert input with .to(minidl.float32), "
+         "or the layer with .to(minidl.float64)"),
+        (nn.Conv2d(1, 2, 1), np.zeros((1, 1, 2, 2), np.uint8),
+         "conv2d: weight must be of input's dtype uint8, got float32; convert input with .to(minidl.float32)"),
+        (nn.Linear(2, 2, dtype=np.float64), np.zeros((1, 2), np.int64),
+         "linear: weight must be of input's dtype int64, got float64; convert input with .to(minidl.float64)"),
+    ],
+)  # fmt: skip
+def test_a_layer_of_another_dtype_says_what_to_convert(layer, x, message):
+    with pytest.raises(DTypeError) as raised:
+        layer(Tensor(x))
+    assert str(raised.value) == message
 
 
 LOSSES = {

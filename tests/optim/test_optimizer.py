@@ -168,6 +168,7 @@ def test_frozen_parameters_and_their_state_stay_until_unfrozen(make: Any) -> Non
     now = optimizer.state_dict()["state"][0]
     assert all(np.array_equal(now[name].array, v.array) for name, v in state.items() if isinstance(v, Tensor))
     assert now.get("step") == state.get("step")
+    optimizer.zero_grad()  # else the gradient from before the pause would still be there
     p.requires_grad_()
     optimizer.step()  # unfrozen, but without a gradient so far
     assert (p.array == values).all()
