@@ -7,6 +7,7 @@ import pytest
 
 from minidl.errors import DTypeError, ShapeError
 from minidl.kernels import adam, available, rmsprop, sgd, use
+from minidl.kernels.threads import get_num_threads, set_num_threads
 
 STEPS = 20
 SHAPE = (7, 5)
@@ -176,3 +177,28 @@ def test_arrays_that_do_not_fit_are_refused_before_anything_is_changed():
     with pytest.raises(DTypeError, match=r"rmsprop: state_square must be .* float64, got float32"):
         rmsprop.step(p, p, np.ones(4, np.float32), None, None, lr=1, alpha=0.9, eps=1e-8)
     assert (p == 1).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_results_do_not_depend_on_threads_nor_on_the_size(dtype):
+    """The same bits from one thread and from two, and from a piece of the parameter alone."""
+    threads = get_num_threads()
+    start = np.random.default_rng(0).standard_normal((7, 100_003)).astype(dtype)
+    start[2:] = np.abs(start[2:])
+
+    def stepped(arrays):
+        p, g, m, v, vmax, buffer, mean = arrays = [a.copy() for a in arrays]
+        adam.step(p, g, m, v, vmax, 3, lr=0.1, beta1=0.9, beta2=0.99, eps=1e-8, weight_decay=0.1)
+        sgd.step(p, g, buffer, False, lr=0.1, momentum=0.9, nesterov=True)
+        sgd.step(p, g, None, True, lr=0.1, weight_decay=0.1)
+        rmsprop.step(p, g, v, m, mean, lr=0.1, alpha=0.9, eps=1e-8, momentum=0.9)
+        return np.array(arrays)
+
+    try:
+        set_num_threads(1)
+        expected = stepped(start)
+        set_num_threads(2)
+        np.testing.assert_array_equal(stepped(start), expected)
+    finally:
+        set_num_threads(threads)
+    np.testing.assert_array_equal(stepped(start[:, 33_333:33_400]), expected[:, 33_333:33_400])

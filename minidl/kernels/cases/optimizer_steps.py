@@ -9,6 +9,8 @@ import numpy as np
 
 from minidl.kernels.cases.case import Case, exact, random
 
+PARAMETERS: tuple[Any, ...] = ((5, 7), (33,), (), (0,), (170, 300))  # the last is more than one block
+
 
 def _in_place(dtype: np.dtype) -> tuple[Any, ...]:
     return (dtype, True)
@@ -21,7 +23,7 @@ def _parameters(*shape: int) -> tuple[np.ndarray, ...]:
 
 
 def _adam_cases() -> Iterator[Case]:
-    for shape in ((5, 7), (33,), (), (0,)):
+    for shape in PARAMETERS:
         p, g, m, v, vmax = _parameters(*shape)
         for largest in (None, vmax):
             for decay, maximize, decoupled in ((0.0, False, False), (0.1, True, False), (0.1, False, True)):
@@ -31,7 +33,7 @@ def _adam_cases() -> Iterator[Case]:
 
 
 def _sgd_cases() -> Iterator[Case]:
-    for shape in ((5, 7), (33,), (), (0,)):
+    for shape in PARAMETERS:
         p, g, m, *_ = _parameters(*shape)
         yield Case("step", (p, g, None, False, 0.1, 0.0, 0.0, False, 0.1, True), _in_place)
         for first in (True, False):
@@ -40,7 +42,7 @@ def _sgd_cases() -> Iterator[Case]:
 
 
 def _rmsprop_cases() -> Iterator[Case]:
-    for shape in ((5, 7), (33,), (), (0,)):
+    for shape in PARAMETERS:
         p, g, m, v, _ = _parameters(*shape)
         for buffer, momentum in ((None, 0.0), (m, 0.9)):
             for mean in (None, exact(m / 2)):
