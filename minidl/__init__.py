@@ -23,6 +23,7 @@ from minidl.anomaly import detect_anomaly as detect_anomaly
 from minidl.autograd import grad as grad
 from minidl.creation import *
 from minidl.device import device as device
+from minidl.drawing import *
 from minidl.dtypes import *
 from minidl.dtypes import bool_ as bool
 from minidl.dtypes import float16 as half
@@ -45,7 +46,9 @@ from minidl.ops.comparison import *
 from minidl.ops.composite import *
 from minidl.ops.contraction import *
 from minidl.ops.counting import *
+from minidl.ops.division import *
 from minidl.ops.elementwise import *
+from minidl.ops.gathering import *
 from minidl.ops.indexing import *
 from minidl.ops.joining import *
 from minidl.ops.linalg import *

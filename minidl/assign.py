@@ -8,7 +8,8 @@ from minidl import inplace, tape
 from minidl.errors import ShapeError, must
 from minidl.grad_mode import thread
 from minidl.ops import indexing
-from minidl.ops.indexing import Shape, plain
+from minidl.ops.arguments import converted, plain
+from minidl.ops.indexing import Shape
 from minidl.ops.shape import _permute, _reshape
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def setitem(tensor: Tensor, index: Any, value: Any) -> None:
     """
     view, arrays, place = indexing.locate("setitem", tensor, index)
     inplace.check_writable(view, "setitem")
-    value = indexing.converted("setitem", value, tensor.dtype)
+    value = converted("setitem", value, tensor.dtype)
     new = indexing.indices_shape("setitem", view.shape, arrays) if arrays else ()
     if value.ndim:
         value = _as_selected(value, view.shape, indexing.indexed_dims(arrays), new, place)

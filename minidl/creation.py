@@ -1,8 +1,9 @@
-"""Making tensors: from data, filled, counted out, and drawn at random."""
+"""Making tensors: from data, filled, and counted out. :mod:`minidl.drawing` draws them at random."""
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,12 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops import arguments
-from minidl.ops.indexing import converted
-from minidl.random import Generator, numpy_generator
+from minidl.ops.arguments import converted
 from minidl.tensor import Tensor, from_numpy
 
 __all__ = [
     "tensor", "as_tensor", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like",
-    "full_like", "arange", "linspace", "eye", "rand", "randn", "rand_like", "randn_like", "randint",
-    "randperm", "normal",
+    "full_like", "arange", "linspace", "eye",
 ]  # fmt: skip
 
 
@@ -112,6 +111,13 @@ def _dtype(op: str, dtype: Any) -> np.dtype:
     return dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(op, dtype)
 
 
+def _counting_dtype(op: str, dtype: Any) -> np.dtype:
+    found = _dtype(op, dtype)
+    if found.kind == "b":
+        raise DTypeError(must(op, "dtype", "of numbers", found))
+    return found
+
+
 def _size(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = arguments.shape(op, size)
     if any(n < 0 for n in shape):
@@ -203,7 +209,20 @@ def arange(
 ) -> Tensor:
     """``arange(end)``, ``arange(start, end)`` or ``arange(start, end, step)``: counting from start, below end.
 
-    int64 if all are ints, else the default dtype.
+    Args:
+        start: where to begin, 0 unless given.
+        end: where to stop, without it.
+        step: from one number to the next; negative to count down.
+        dtype: int64 if all are ints, else the default dtype. An integer one rounds start and step towards 0.
+        device: "cpu".
+        requires_grad: make it a leaf that collects a gradient.
+
+    Raises:
+        ArgumentError: ``step`` is 0 or leads away from ``end``.
+        DTypeError: a bound is not a number, or the dtype is bool.
+
+    >>> arange(1, 2, 0.25)
+    tensor([1.  , 1.25, 1.5 , 1.75])
     """
     if start is None or end is None:
         start, end = 0, start if end is None else end
@@ -211,8 +230,15 @@ def arange(
     start, end, step = (_number("arange", name, bound) for name, bound in bounds.items())
     if not (np.isfinite([start, end]).all() and (end - start) * step >= 0 and step != 0):
         raise ArgumentError(must("arange", "step", f"nonzero, and lead from {start} to {end}", step))
-    found = dtypes.result_type(start, end, step) if dtype is None else dtypes.as_dtype("arange", dtype)
+    found = dtypes.result_type(start, end, step) if dtype is None else _counting_dtype("arange", dtype)
+    whole = (int(start), int(end), int(step))
+    if found == dtypes.int64:
+        start, end, step = whole
+        if step == 0:
+            raise ArgumentError(must("arange", "step", "at least 1 or at most -1 for int64", bounds["step"]))
     count = int(np.ceil((end - start) / step))
+    if found.kind != "f":  # PyTorch rounds for int64 before it counts, for shorter integers behind that
+        start, _, step = whole
     return _new("arange", (start + step * np.arange(count)).astype(found), device, requires_grad)
 
 
@@ -229,7 +255,11 @@ def linspace(
     if arguments.as_int("linspace", "steps", steps) < 0:
         raise ArgumentError(must("linspace", "steps", "not negative", steps))
     first, last = arguments.as_float("linspace", "start", start), arguments.as_float("linspace", "end", end)
-    array = np.linspace(first, last, int(steps)).astype(_dtype("linspace", dtype))
+    found = _counting_dtype("linspace", dtype)
+    if found.kind != "f":
+        first, last = math.trunc(first), math.trunc(last)
+    array = np.linspace(first, last, int(steps))
+    array = array.astype(found) if found.kind == "f" else np.trunc(array).astype(found)
     return _new("linspace", array, device, requires_grad)
 
 
@@ -239,147 +269,3 @@ def eye(
     """Ones on the diagonal of ``n`` rows and ``m`` (or ``n``) columns of zeros."""
     rows, columns = _size("eye", (n, n if m is None else m))
     return _new("eye", np.eye(rows, columns, dtype=_dtype("eye", dtype)), device, requires_grad)
-
-
-# --- Random numbers: drawn in C order from the generator, whatever the memory order of the result ----------------
-
-
-def _uniform(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    drawn = numpy_generator(generator).random(shape, np.float64 if dtype == dtypes.float64 else np.float32)
-    return np.asarray(drawn, dtype)
-
-
-def _normal(shape: tuple[int, ...], dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    drawn = numpy_generator(generator).standard_normal(
-        shape, np.float64 if dtype == dtypes.float64 else np.float32
-    )
-    return np.asarray(drawn, dtype)
-
-
-def _random_dtype(op: str, dtype: Any) -> np.dtype:
-    found = _dtype(op, dtype)
-    if found.kind != "f":
-        raise DTypeError(must(op, "dtype", "floating", found))
-    return found
-
-
-@arguments.sizes_by_name("size", first=None)
-def rand(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform on [0, 1)."""
-    array = _uniform(_size("rand", size), _random_dtype("rand", dtype), generator)
-    return _new("rand", array, device, requires_grad)
-
-
-@arguments.sizes_by_name("size", first=None)
-def randn(
-    *size: Any,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Normal, with mean 0 and variance 1."""
-    array = _normal(_size("randn", size), _random_dtype("randn", dtype), generator)
-    return _new("randn", array, device, requires_grad)
-
-
-def rand_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Uniform on [0, 1), in ``input``'s shape and dtype."""
-    dtype = _like("rand_like", input, dtype)
-    return rand(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
-
-
-def randn_like(
-    input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Normal, with mean 0 and variance 1, in ``input``'s shape and dtype."""
-    dtype = _like("randn_like", input, dtype)
-    return randn(input.shape, dtype=dtype, device=device, requires_grad=requires_grad)
-
-
-def randint(
-    *args: Any,
-    low: int = 0,
-    high: int | None = None,
-    size: Any = None,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """``randint(high, size)`` or ``randint(low, high, size)``: whole numbers from low (0) up to, without, high."""
-    bounds = list(args)
-    if size is None and bounds:
-        size = bounds.pop()
-    if high is None and bounds:
-        high = bounds.pop()
-    low = bounds.pop() if bounds else low
-    if bounds or high is None or not isinstance(size, (tuple, list)):
-        raise DTypeError(must("randint", "the arguments", "(high, size) or (low, high, size)", args))
-    low, high = arguments.as_int("randint", "low", low), arguments.as_int("randint", "high", high)
-    if not low < high:
-        raise ArgumentError(must("randint", "high", f"above low = {low}", high))
-    found = dtypes.int64 if dtype is None else dtypes.as_dtype("randint", dtype)
-    drawn = numpy_generator(generator).integers(low, high, _size("randint", (size,)))
-    return _new("randint", np.asarray(drawn, found), device, requires_grad)
-
-
-def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None) -> Tensor:
-    """The numbers 0 to ``n - 1`` in random order."""
-    count = arguments.as_int("randperm", "n", n)
-    if count < 0:
-        raise ArgumentError(must("randperm", "n", "not negative", n))
-    found = dtypes.int64 if dtype is None else dtypes.as_dtype("randperm", dtype)
-    return Tensor(numpy_generator(generator).permutation(count).astype(found))
-
-
-def normal(
-    mean: Any,
-    std: Any = 1.0,
-    size: Any = None,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Normal, with a mean and standard deviation for each element.
-
-    Args:
-        mean: a tensor of floats, or a number.
-        std: a tensor of floats that broadcasts with ``mean``, or a number; not negative.
-        size: the shape, where both are numbers (and only then).
-        generator: where the random numbers come from.
-        dtype: of the result; by default that of the tensors, or the default dtype.
-        device: "cpu".
-        requires_grad: make the result a leaf. No gradient flows to ``mean`` and ``std``.
-
-    >>> import minidl
-    >>> minidl.normal(minidl.tensor([1.0, 2.0]), 0.0)
-    tensor([1., 2.])
-    """
-    tensors = [x for x in (mean, std) if isinstance(x, Tensor)]
-    for x in tensors:
-        if not x.is_floating_point():
-            raise DTypeError(must("normal", "mean and std", "of floats", x.dtype))
-    if (size is None) == (not tensors):
-        raise DTypeError(must("normal", "size", "given if, and only if, mean and std are numbers", size))
-    shape = (
-        arguments.check_broadcast("normal", *[x.shape for x in tensors])
-        if tensors
-        else _size("normal", (size,))
-    )
-    if dtype is None and tensors:
-        dtype = tensors[0].dtype
-    found = _random_dtype("normal", dtype)
-    centre, spread = (x.array if isinstance(x, Tensor) else x for x in (mean, std))
-    if np.any(np.less(spread, 0)):
-        raise ArgumentError(must("normal", "std", "not negative", np.min(spread)))
-    array = np.asarray(centre + spread * _normal(shape, found, generator), found)
-    return _new("normal", array, device, requires_grad)

@@ -15,7 +15,9 @@ from minidl.ops import (
     composite,
     conversion,
     counting,
+    division,
     elementwise,
+    gathering,
     indexing,
     joining,
     linalg,
@@ -62,6 +64,11 @@ def _where(self: Any, condition: Any, other: Any) -> Any:
     return elementwise.where(condition, self, other)
 
 
+def _split(self: Any, split_size: Any, dim: int = 0) -> Any:
+    """:func:`minidl.split`, whose second parameter has another name in PyTorch's method."""
+    return joining.split(self, split_size, dim)
+
+
 class Methods:
     """The base of Tensor, which carries what :mod:`minidl.ops` has."""
 
@@ -69,18 +76,18 @@ class Methods:
     add = __add__ = __radd__ = elementwise.add
     sub = subtract = __sub__ = elementwise.sub
     mul = multiply = __mul__ = __rmul__ = elementwise.mul
-    div = divide = true_divide = __truediv__ = elementwise.div
+    div = divide = true_divide = __truediv__ = division.div
     pow = __pow__ = elementwise.pow
     neg = negative = __neg__ = elementwise.neg
     positive = __pos__ = elementwise.positive
-    floor_divide = __floordiv__ = elementwise.floor_divide
-    remainder = __mod__ = elementwise.remainder
-    fmod = elementwise.fmod
+    floor_divide = __floordiv__ = division.floor_divide
+    remainder = __mod__ = division.remainder
+    fmod = division.fmod
     __rsub__ = _reflected(elementwise.sub)
-    __rtruediv__ = _reflected(elementwise.div)
+    __rtruediv__ = _reflected(division.div)
     __rpow__ = _reflected(elementwise.pow)
-    __rfloordiv__ = _reflected(elementwise.floor_divide)
-    __rmod__ = _reflected(elementwise.remainder)
+    __rfloordiv__ = _reflected(division.floor_divide)
+    __rmod__ = _reflected(division.remainder)
 
     # Element by element
     abs = __abs__ = elementwise.abs
@@ -154,12 +161,12 @@ class Methods:
     expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, shape.repeat, shape.tile
     flip, roll = shape.flip, shape.roll
     clone, contiguous = shape.clone, shape.contiguous
-    split, chunk, unbind = joining.split, joining.chunk, joining.unbind
+    split, chunk, unbind = _split, joining.chunk, joining.unbind
 
     # Indexing
     __getitem__, __setitem__ = indexing.getitem, setitem
     select, narrow = shape.select, shape.narrow
-    gather, index_select, take_along_dim = indexing.gather, indexing.index_select, indexing.take_along_dim
+    gather, index_select, take_along_dim = gathering.gather, gathering.index_select, gathering.take_along_dim
     masked_fill, masked_select, nonzero = indexing.masked_fill, indexing.masked_select, indexing.nonzero
     repeat_interleave, index_add = scattering.repeat_interleave, scattering.index_add
     scatter, scatter_add = scattering.scatter, scattering.scatter_add
@@ -181,11 +188,11 @@ class Methods:
     add_ = __iadd__ = in_place("add_", elementwise.add)
     sub_ = subtract_ = __isub__ = in_place("sub_", elementwise.sub)
     mul_ = multiply_ = __imul__ = in_place("mul_", elementwise.mul)
-    div_ = divide_ = true_divide_ = __itruediv__ = in_place("div_", elementwise.div)
+    div_ = divide_ = true_divide_ = __itruediv__ = in_place("div_", division.div)
     pow_ = __ipow__ = in_place("pow_", elementwise.pow)
-    floor_divide_ = __ifloordiv__ = in_place("floor_divide_", elementwise.floor_divide)
-    remainder_ = __imod__ = in_place("remainder_", elementwise.remainder)
-    fmod_ = in_place("fmod_", elementwise.fmod)
+    floor_divide_ = __ifloordiv__ = in_place("floor_divide_", division.floor_divide)
+    remainder_ = __imod__ = in_place("remainder_", division.remainder)
+    fmod_ = in_place("fmod_", division.fmod)
     bitwise_and_ = __iand__ = in_place("bitwise_and_", comparison.bitwise_and)
     bitwise_or_ = __ior__ = in_place("bitwise_or_", comparison.bitwise_or)
     bitwise_xor_ = __ixor__ = in_place("bitwise_xor_", comparison.bitwise_xor)

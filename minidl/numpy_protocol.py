@@ -16,14 +16,14 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import GradError, ShapeError, must
 from minidl.grad_mode import thread
-from minidl.ops import elementwise, joining, linalg, reduce, rounding, shape, special, trigonometric
+from minidl.ops import division, elementwise, joining, linalg, reduce, rounding, shape, special, trigonometric
 from minidl.ops.arguments import cast, dims, is_array
 from minidl.tape import Op
 
 # ufunc -> Op: those whose forward is the ufunc itself.
 UFUNCS: dict[Any, Op] = {
     op.forward: op
-    for family in (elementwise, rounding, special, trigonometric)
+    for family in (elementwise, division, rounding, special, trigonometric)
     for op in vars(family).values()
     if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
 }

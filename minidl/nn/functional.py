@@ -95,11 +95,16 @@ def _implicit_dim(op: str, input: Tensor, dim: int | None, stacklevel: int) -> i
     return 0 if input.ndim in (0, 1, 3) else 1
 
 
+def _overwriting(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """An activation in place."""
+    return in_place(f"{plain.__name__}_", plain)
+
+
 def _with_inplace(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """An activation with one more argument, the last: ``inplace``, to overwrite the input and return it."""
     signature = inspect.signature(plain)
     count = len(signature.parameters)
-    overwriting = in_place(f"{plain.__name__}_", plain)
+    overwriting = _overwriting(plain)
 
     @functools.wraps(plain)
     def function(*args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
@@ -126,3 +131,8 @@ elu = _with_inplace(rectifiers.elu)
 selu = _with_inplace(rectifiers.selu)
 silu = _with_inplace(rectifiers.silu)
 mish = _with_inplace(rectifiers.mish)
+
+
+hardtanh_, threshold_ = _overwriting(rectifiers.hardtanh), _overwriting(rectifiers.threshold)
+leaky_relu_ = _overwriting(rectifiers.leaky_relu)
+elu_, selu_ = _overwriting(rectifiers.elu), _overwriting(rectifiers.selu)

@@ -14,8 +14,7 @@ import numpy as np
 
 from minidl.dtypes import float32, float64
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_float, one_of
-from minidl.ops.indexing import converted
+from minidl.ops.arguments import as_float, converted, one_of
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
 

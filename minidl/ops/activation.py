@@ -11,7 +11,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_tensor, dims, floating, numpy_names
+from minidl.ops.arguments import cast, check_tensor, dims, floats, numpy_names
 from minidl.ops.elementwise import _sigmoid
 from minidl.ops.reduce import _sum
 from minidl.tape import Op
@@ -84,4 +84,4 @@ def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
 
 def logsigmoid(input: Tensor) -> Tensor:
     """``-log(1 + e^-x)``: the logarithm of the sigmoid, right also where that is 0."""
-    return _logsigmoid(floating("logsigmoid", input))
+    return _logsigmoid(floats("logsigmoid", input))

@@ -158,6 +158,12 @@ def check_dtype(op: str, argument: str, x: Any, input: Any) -> None:
     raise DTypeError(must(op, argument, f"of input's dtype {input.dtype}", f"{x.dtype}; {advice}"))
 
 
+def no_bools(op: str, a: Any, b: Any) -> None:
+    """At least one operand is a number, or holds some."""
+    if all(isinstance(x, bool) or getattr(x, "dtype", None) == dtypes.bool_ for x in (a, b)):
+        raise DTypeError(must(op, "an operand", "of numbers, not bools", "only bools"))
+
+
 def check_broadcast(op: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that ``shapes`` broadcast to."""
     try:
@@ -262,6 +268,35 @@ def reject(op: str, argument: str, expected: str, got: Any) -> NoReturn:
 def one_of(op: str, argument: str, value: Any, choices: Sequence[Any]) -> None:
     if value not in choices:
         reject(op, argument, " or ".join(map(repr, choices)), value)
+
+
+def limits(dtype: np.dtype) -> tuple[float, float]:
+    """The smallest and the largest finite number that ``dtype`` holds."""
+    if dtype.kind == "b":
+        return 0, 1
+    info = dtypes.finfo(dtype) if dtype.kind == "f" else dtypes.iinfo(dtype)
+    return info.min, info.max
+
+
+def plain(x: Any) -> Any:
+    """The array of a tensor; an array itself."""
+    return getattr(x, "array", x)
+
+
+def converted(op: str, value: Any, dtype: np.dtype) -> Any:
+    """``value``, a tensor or a number to be written among others of ``dtype``, in that dtype."""
+    if is_array(value):
+        return cast(value, dtype)
+    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+        raise DTypeError(must(op, "value", "a Tensor or a number", type(value).__name__))
+    if dtype.kind == "b":
+        return np.asarray(value, dtype)
+    low, high = limits(dtype)
+    if dtype.kind == "u" and isinstance(value, int):
+        low = -high  # a negative int counts down from the largest
+    if not low <= value <= high and (dtype.kind != "f" or np.isfinite(value)):
+        raise ArgumentError(must(op, "value", f"in [{low}, {high}] for {dtype}", value))
+    return np.asarray(value).astype(dtype)
 
 
 def no_gradient(op: str) -> Callable[..., Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import (
+    as_float,
     cast,
     check_bool,
     check_broadcast,
@@ -17,6 +18,7 @@ from minidl.ops.arguments import (
     dims,
     numpy_names,
     promote_pair,
+    reject,
 )
 from minidl.ops.elementwise import broadcasting
 from minidl.tape import Op
@@ -150,6 +152,9 @@ def isclose(
     check_tensor("isclose", "other", other)
     if input.dtype != other.dtype:
         raise DTypeError(must("isclose", "other", f"of input's dtype {input.dtype}", other.dtype))
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if as_float("isclose", name, tolerance) < 0:
+            reject("isclose", name, "not negative", tolerance)
     check_broadcast("isclose", input.shape, other.shape)
     return _isclose(input, other, rtol, atol, equal_nan)
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, check_tensor, no_gradient, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, no_gradient, plain, reject
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.indexing import plain
 from minidl.ops.shape import check_has_dims
 from minidl.tape import Op
 
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["unique", "bincount"]
 
 
-def _unique_forward(x: np.ndarray, d: int | None) -> tuple[tuple[np.ndarray, ...]]:
+def _unique_forward(x: np.ndarray, d: int | None) -> tuple[np.ndarray, ...]:
     values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=d, equal_nan=False)
-    return ((values, inverse.reshape(x.shape if d is None else (-1,)), counts),)
+    return values, inverse.reshape(x.shape if d is None else (-1,)), counts
 
 
-_unique = Op("unique", _unique_forward, no_gradient("unique"), multi=True)
+_unique = Op("unique", _unique_forward, no_gradient("unique"))
 
 
 def unique(
@@ -60,7 +59,7 @@ def unique(
         raise ShapeError(
             must("unique", "input", f"of no size 0 but in dimension {d}", f"shape {input.shape}")
         )
-    values, inverse, counts = _unique(input, d)
+    values, inverse, counts = _unique.with_extras(input, d)
     results = (values, *([inverse] if return_inverse else []), *([counts] if return_counts else []))
     return results if len(results) > 1 else values
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, floats, is_array, reject
+from minidl.ops.arguments import as_int, check_tensor, floats, is_array, plain, reject
 from minidl.ops.elementwise import _clamp, _mask, _where
-from minidl.ops.indexing import _gather, plain, scatter_add_to
+from minidl.ops.gathering import _gather, scatter_add_to
 from minidl.ops.joining import _cat, _stack
 from minidl.ops.reduce import _logsumexp
 from minidl.ops.reduction import chosen, reduced

@@ -19,8 +19,8 @@ from minidl.ops.arguments import (
     check_tensor,
     floating,
     is_array,
+    no_bools,
     numeric,
-    one_of,
     promote,
     promote_pair,
     reject,
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "add", "sub", "mul", "div", "neg", "positive", "floor_divide", "remainder", "fmod", "pow", "square", "sqrt", "exp",
+    "add", "sub", "mul", "neg", "positive", "pow", "square", "sqrt", "exp",
     "log", "tanh", "abs", "sign", "sigmoid", "relu", "maximum", "minimum", "clamp", "where",
-    "subtract", "multiply", "divide", "true_divide", "negative", "clip", "absolute",
+    "subtract", "multiply", "negative", "clip", "absolute",
 ]  # fmt: skip
 
 Number = float  # an int is accepted wherever a float is
@@ -42,8 +42,13 @@ Number = float  # an int is accepted wherever a float is
 _add = Op("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
 _sub = Op("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g)
 _mul = Op("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
-_div = Op("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b)
 _neg = Op("neg", np.negative, lambda g, _y, _x: -g)
+_zeros_like: Op = Op("zeros_like", np.zeros_like, lambda g, _y, _x: _zeros_like(g))
+
+
+def _flat(g: Any, _y: Any, *_args: Any) -> Any:
+    """The gradient of a step function: 0, also, as in PyTorch, at its jumps."""
+    return _zeros_like(g)
 
 
 def broadcasting(op: Op, a: Any, b: Any) -> Any:
@@ -95,20 +100,6 @@ def mul(input: Tensor, other: Tensor | Number) -> Tensor:
     return broadcasting(_mul, input, other)
 
 
-def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = None) -> Tensor:
-    """``input / other``: floats, also for integers; with ``rounding_mode`` "trunc" or "floor", rounded."""
-    one_of("div", "rounding_mode", rounding_mode, (None, "trunc", "floor"))
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode == "trunc":
-        _no_zero_division("div", input, other)
-        return broadcasting(_trunc_divide, input, other)
-    a, b = promote_pair("div", input, other)
-    if (a if is_array(a) else b).dtype.kind != "f":
-        a, b = (floating("div", x) if is_array(x) else float(x) for x in (a, b))
-    return broadcasting(_div, a, b)
-
-
 def positive(input: Tensor) -> Tensor:
     """``+input``: itself. Bools are no numbers."""
     return numeric("positive", input)
@@ -117,65 +108,6 @@ def positive(input: Tensor) -> Tensor:
 def neg(input: Tensor) -> Tensor:
     """``-input``. Bools cannot be negated."""
     return _neg(numeric("neg", input))
-
-
-# --- Division with rounding: constant between its jumps ---------------------------------------------------------
-
-_zeros_like: Op = Op("zeros_like", np.zeros_like, lambda g, _y, _x: _zeros_like(g))
-
-
-def _flat(g: Any, _y: Any, *_args: Any) -> Any:
-    """The gradient of a step function: 0, also, as in PyTorch, at its jumps."""
-    return _zeros_like(g)
-
-
-def _trunc_divide_forward(a: Any, b: Any) -> Any:
-    quotient = np.floor_divide(a, b)
-    if quotient.dtype.kind == "f":
-        return np.trunc(np.divide(a, b))
-    return quotient + ((quotient < 0) & (quotient * b != a))  # exact, as floats would not be
-
-
-_floor_divide = Op("floor_divide", np.floor_divide, _flat, _flat)
-_trunc_divide = Op("div", _trunc_divide_forward, _flat, _flat)
-_remainder = Op(
-    "remainder", np.remainder, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _floor_divide(a, b)
-)
-_fmod = Op("fmod", np.fmod, lambda g, _y, _a, _b: g, lambda g, _y, a, b: -g * _trunc_divide(a, b))
-
-
-def _no_bools(op: str, a: Any, b: Any) -> None:
-    """At least one operand is a number, or holds some."""
-    if all(isinstance(x, bool) or getattr(x, "dtype", None) == dtypes.bool_ for x in (a, b)):
-        raise DTypeError(must(op, "an operand", "of numbers, not bools", "only bools"))
-
-
-def _no_zero_division(op: str, a: Any, b: Any) -> None:
-    """Integers cannot be divided by zero; floats give inf or nan."""
-    floats = any(isinstance(x, float) or (is_array(x) and x.dtype.kind == "f") for x in (a, b))
-    if not floats and not np.all(b.array if hasattr(b, "array") else b):
-        reject(op, "other", "without zeros where both are integers", 0)
-
-
-def floor_divide(input: Tensor, other: Tensor | Number) -> Tensor:
-    """The largest integer not above ``input / other``, in their common dtype."""
-    _no_bools("floor_divide", input, other)
-    _no_zero_division("floor_divide", input, other)
-    return broadcasting(_floor_divide, input, other)
-
-
-def remainder(input: Tensor, other: Tensor | Number) -> Tensor:
-    """``input - other * floor(input / other)``: Python's ``%``, with the sign of ``other``."""
-    _no_bools("remainder", input, other)
-    _no_zero_division("remainder", input, other)
-    return broadcasting(_remainder, input, other)
-
-
-def fmod(input: Tensor, other: Tensor | Number) -> Tensor:
-    """``input - other * trunc(input / other)``: C's ``fmod``, with the sign of ``input``."""
-    _no_bools("fmod", input, other)
-    _no_zero_division("fmod", input, other)
-    return broadcasting(_fmod, input, other)
 
 
 # --- Powers, exponentials, logarithms ---------------------------------------------------------------------------
@@ -206,14 +138,35 @@ _log = Op("log", np.log, lambda g, _y, x: g / x)
 _tanh = Op("tanh", np.tanh, lambda g, y, _x: g * (1.0 - y * y))
 
 
+def _whole_power(a: Any, b: Any) -> Any:
+    """Integers, of which a negative power is 0, but for those of 1 and -1."""
+    one, odd = np.equal(a, 1), np.not_equal(np.bitwise_and(b, 1), 0)
+    power = np.power(a, np.maximum(b, 0))
+    return np.where(np.less(b, 0), one + np.equal(a, -1) * np.where(odd, -1, 1), power).astype(power.dtype)
+
+
+_integer_pow = Op("pow", _whole_power)
+
+
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
-    """``input ** exponent``. An integer tensor takes no negative integer exponent."""
-    _no_bools("pow", input, exponent)
+    """``input ** exponent``, with broadcasting.
+
+    Raises:
+        DTypeError: neither is a tensor, or they are only bools.
+        ArgumentError: integers are raised to a negative number. In a tensor of exponents that is rounded towards 0.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.pow(minidl.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    no_bools("pow", input, exponent)
     a, b = promote_pair("pow", input, exponent)
     if b.__class__ is not float and all(not is_array(x) or x.dtype.kind != "f" for x in (a, b)):
-        lowest = np.min(b.array if hasattr(b, "array") else b, initial=0)
-        if lowest < 0:
-            reject("pow", "exponent", "not negative for integers", int(lowest))
+        if is_array(b):
+            return broadcasting(_integer_pow, a, b)
+        if b < 0:
+            reject("pow", "exponent", "not negative for integers", int(b))
         return broadcasting(_pow, a, b)
     if not is_array(b):
         if b == 2:
@@ -351,10 +304,15 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         reject("clamp", "min or max", "given", None)
     operands = [x for x in (input, min, max) if x is not None]
     input, *bounds = promote("clamp", *operands)
-    low = -math.inf if min is None else bounds.pop(0)
-    high = math.inf if max is None else bounds.pop(0)
-    if not is_array(low) and not is_array(high) and input.dtype.kind != "f":
-        return _clamp_integers(input, None if min is None else low, None if max is None else high)
+    numeric("clamp", input)
+    if input.dtype.kind == "f":
+        low, high = -math.inf, math.inf
+    else:
+        low, high = np.iinfo(input.dtype).min, np.iinfo(input.dtype).max
+    low = low if min is None else bounds.pop(0)
+    high = high if max is None else bounds.pop(0)
+    if input.dtype.kind != "f" and not is_array(low) and not is_array(high):
+        return _clamp_integers(input, low, high)
     check_broadcast("clamp", *(getattr(x, "shape", ()) for x in operands))
     return _clamp(input, low, high)
 
@@ -397,4 +355,4 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
 
 
 # PyTorch's second names.
-subtract, multiply, divide, true_divide, negative, clip, absolute = sub, mul, div, div, neg, clamp, abs
+subtract, multiply, negative, clip, absolute = sub, mul, neg, clamp, abs

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, numeric, reject
-from minidl.ops.indexing import _sum_at, plain
+from minidl.ops.arguments import as_int, check_tensor, numeric, plain, reject
+from minidl.ops.indexing import _sum_at
 from minidl.tape import Op
 
 if TYPE_CHECKING:

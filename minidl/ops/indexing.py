@@ -1,4 +1,4 @@
-"""Elements by their places: reading with an index, gathering, and the sums over places that are their derivatives.
+"""Elements by their places: reading with an index or a mask, and the sums over places that are their derivatives.
 
 ``x[index]`` is done in two steps. First everything that gives a view: ints, slices, None, Ellipsis. Then, on that view,
 index arrays and masks, with the dimensions that they index moved to the front, so that one Op (``x[i, j, ...]``) does.
@@ -16,8 +16,7 @@ import numpy as np
 
 from minidl import tape
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, check_broadcast, check_tensor, is_array
-from minidl.ops.arguments import dim as as_dim
+from minidl.ops.arguments import as_int, check_broadcast, check_tensor, converted, is_array, plain
 from minidl.ops.elementwise import where
 from minidl.ops.shape import _getitem, _permute, _reshape
 from minidl.tape import Op
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "gather", "take_along_dim", "index_select", "nonzero", "masked_fill", "masked_select",
+    "nonzero", "masked_fill", "masked_select",
 ]  # fmt: skip
 
 Shape = tuple[int, ...]
@@ -85,23 +84,6 @@ index_put: Op = Op(
     lambda g, _y, _x, _value, *indices: index_put(g, 0.0, *indices),
     lambda g, _y, _x, _value, *indices: _take(g, *indices),
 )
-
-
-def plain(x: Any) -> Any:
-    """The array of a tensor; an array itself."""
-    return getattr(x, "array", x)
-
-
-def converted(op: str, value: Any, dtype: np.dtype) -> Any:
-    """``value``, a tensor or a number to be written among others of ``dtype``, in that dtype."""
-    if is_array(value):
-        return cast(value, dtype)
-    if not isinstance(value, (bool, int, float, np.number, np.bool_)):
-        raise DTypeError(must(op, "value", "a Tensor or a number", type(value).__name__))
-    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
-        limits = f"in [{np.iinfo(dtype).min}, {np.iinfo(dtype).max}] for {dtype}"
-        raise ArgumentError(must(op, "value", limits, value))
-    return np.asarray(value, dtype)
 
 
 def _check_int(op: str, index: int, d: int, shape: Shape) -> None:
@@ -239,98 +221,6 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         return y
     new = y.ndim - (view.ndim - indexed_dims(arrays))  # the first dimensions are the arrays'
     return _permute(y, (*range(new, new + place), *range(new), *range(new + place, y.ndim)))
-
-
-# --- Gathering --------------------------------------------------------------------------------------------------
-
-
-def _grid(index: np.ndarray, d: int) -> tuple[np.ndarray, ...]:
-    """Index arrays for all dimensions: ``index`` for dimension ``d``, and each element's own place for the others."""
-    own = np.indices(index.shape, sparse=True)
-    return (*own[:d], index, *own[d + 1 :])
-
-
-def gather_forward(x: np.ndarray, d: int, index: np.ndarray) -> np.ndarray:
-    return x[_grid(index, d)]
-
-
-def _scatter_add_forward(g: np.ndarray, d: int, index: np.ndarray, shape: Shape) -> np.ndarray:
-    return _sum_at(g, shape, _grid(index, d))
-
-
-_gather = Op(
-    "gather", gather_forward, lambda g, _y, _x, d, index: scatter_add_to(g, d, index, _x.shape)
-)  # fmt: skip
-# Zeros of a shape with ``g`` added at the index.
-scatter_add_to: Op = Op(
-    "gather_backward", _scatter_add_forward, lambda h, _y, _g, d, index, _shape: _gather(h, d, index)
-)  # fmt: skip
-
-
-def _check_index(op: str, argument: str, index: Any, size: int) -> None:
-    """An integer tensor with elements from 0 to ``size - 1``: these operations do not count from the end."""
-    check_tensor(op, argument, index)
-    if index.dtype.kind != "i":
-        raise DTypeError(must(op, argument, "of signed integers", index.dtype))
-    elements = plain(index)
-    if elements.size and not (elements.min() >= 0 and elements.max() < size):
-        bad = elements.min() if elements.min() < 0 else elements.max()
-        raise DimensionError(must(op, argument, f"in [0, {size - 1}]", bad))
-
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The elements of ``input`` at ``index`` along ``dim``, and at their own places in the other dimensions.
-
-    For three dimensions and ``dim=1``: ``y[i, j, k] = input[i, index[i, j, k], k]``.
-
-    Args:
-        input: of any shape.
-        dim: the dimension that is indexed.
-        index: integers, not negative, of as many dimensions; in the others it must not be larger than ``input``.
-    """
-    check_tensor("gather", "input", input)
-    check_tensor("gather", "index", index)
-    d = as_dim("gather", dim, input.ndim)
-    if input.ndim == 0 or index.ndim == 0:  # as vectors of one element
-        x, i = (_reshape(t, t.shape or (1,)) for t in (input, index))
-        return _reshape(gather(x, d, i), index.shape)
-    _check_index("gather", "index", index, input.shape[d])
-    others = zip(index.shape, input.shape, strict=False)
-    if index.ndim != input.ndim or any(i > n for k, (i, n) in enumerate(others) if k != d):
-        expected = f"no larger than input's {input.shape} but for dimension {d}"
-        raise ShapeError(must("gather", "index", expected, index.shape))
-    return _gather(input, d, index)
-
-
-def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """:func:`gather` with the other dimensions broadcast; without ``dim``, from the flattened tensor."""
-    check_tensor("take_along_dim", "input", input)
-    check_tensor("take_along_dim", "indices", indices)
-    if dim is None:
-        return gather(_reshape(input, (-1,)), 0, _reshape(indices, (-1,)))
-    if input.ndim != indices.ndim:
-        raise ShapeError(
-            must("take_along_dim", "indices", f"of {input.ndim} dimensions", f"shape {indices.shape}")
-        )
-    d = as_dim("take_along_dim", dim, input.ndim)
-    shapes = [(*x.shape[:d], 1, *x.shape[d + 1 :]) for x in (input, indices)]
-    common = check_broadcast("take_along_dim", *shapes)
-    input, indices = [
-        tape.broadcast_to(x, (*common[:d], x.shape[d], *common[d + 1 :])) for x in (input, indices)
-    ]
-    return gather(input, d, indices)
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of ``input`` at the places ``index``, a vector of integers, along ``dim``. A copy."""
-    check_tensor("index_select", "input", input)
-    d = as_dim("index_select", dim, input.ndim)
-    if input.ndim == 0:
-        return _reshape(index_select(_reshape(input, (1,)), 0, index), ())
-    _check_index("index_select", "index", index, input.shape[d])
-    if index.ndim > 1:
-        raise DimensionError(must("index_select", "index", "a vector", f"shape {index.shape}"))
-    return getitem(input, (*(slice(None),) * d, _reshape(index, (-1,))))
 
 
 # --- Masks ------------------------------------------------------------------------------------------------------

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_broadcast, check_tensor, floating, promote, reject
+from minidl.ops.arguments import check_broadcast, check_tensor, floating, plain, promote, reject
 from minidl.ops.elementwise import _where
-from minidl.ops.indexing import plain
 from minidl.ops.reduce import _sum
 from minidl.ops.reduction import chosen, reduced
 from minidl.ops.shape import _reshape

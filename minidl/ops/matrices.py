@@ -122,6 +122,8 @@ def _added(op: str, input: Any, product: Any, beta: float, alpha: float) -> Any:
     check_broadcast(op, input.shape, product.shape)
     if np.broadcast_shapes(input.shape, product.shape) != product.shape:
         raise ShapeError(must(op, "input", f"broadcastable to {product.shape}", input.shape))
+    if product.dtype.kind != "f":  # PyTorch's integers are scaled by integers
+        beta, alpha = int(beta), int(alpha)
     product = product if alpha == 1 else mul(product, alpha)
     if beta == 0:  # not even nan counts
         return product

@@ -21,13 +21,14 @@ from minidl.ops.arguments import (
     numeric,
     numpy_names,
     one_of,
+    plain,
     reject,
 )
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import _any
 from minidl.ops.composite import _lerp
 from minidl.ops.elementwise import _where
-from minidl.ops.indexing import _check_index, _gather, gather_forward, plain, scatter_add_to
+from minidl.ops.gathering import _check_index, _gather, gather_forward, scatter_add_to
 from minidl.ops.reduce import ValuesAndIndices, _check_some, _equal_or_both_nan, _sum
 from minidl.ops.rounding import _ceil, _floor, _rint
 from minidl.ops.shape import _permute, _reshape, along
@@ -243,8 +244,8 @@ def quantile(
     tensor(2.5)
     """
     check_tensor("quantile", "input", input)
-    if input.dtype.kind != "f":
-        raise DTypeError(must("quantile", "input", "of floats", input.dtype))
+    if input.dtype not in (dtypes.float32, dtypes.float64):
+        raise DTypeError(must("quantile", "input", "of float32 or float64", input.dtype))
     one_of("quantile", "interpolation", interpolation, ("linear", "lower", "higher", "midpoint", "nearest"))
     fraction = _fraction(input, q)
     kept: tuple[int, ...] = (1,) * input.ndim
@@ -313,7 +314,7 @@ def searchsorted(
     tensor([0, 1, 3])
     """
     op = "searchsorted"
-    check_tensor(op, "sorted_sequence", sorted_sequence)
+    numeric(op, sorted_sequence, "sorted_sequence")
     one_of(op, "side", side, (None, "left", "right"))
     if side == "left" and right:
         reject(op, "side", "'right' or left out where right is true", side)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,7 @@ import numpy as np
 
 from minidl import tape
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, one_of, reject
-from minidl.ops.indexing import converted, plain
+from minidl.ops.arguments import as_int, check_tensor, converted, one_of, plain, reject
 from minidl.ops.joining import _cat
 from minidl.ops.shape import _flip, _getitem, _zeros, along, clone
 from minidl.tape import Op
@@ -54,43 +52,31 @@ def _cropped(x: Any, widths: Widths) -> Any:
     return _getitem(x, (*index, Ellipsis))
 
 
-def _check_room(d: int, n: int, before: int, after: int, limit: float) -> None:
-    if max(before, after) > limit or before + n + after < 1 or min(before, after) <= -n:
-        raise ShapeError(
-            must("pad", "pad", f"in [-{n - 1}, {limit}] for dimension {d} of {n}", (before, after))
-        )
-
-
 # A border continues what is inside; each of these returns the borders before and after dimension d.
 def _reflected(x: Any, d: int, before: int, after: int) -> tuple[Any, Any]:
     n = x.shape[d]
     _check_room(d, n, before, after, n - 1)
-    first, last = slice(1, max(before, 0) + 1), slice(n - 1 - max(after, 0), n - 1)
+    first, last = slice(1, before + 1), slice(n - 1 - after, n - 1)
     return _flip(_getitem(x, along(d, first)), (d,)), _flip(_getitem(x, along(d, last)), (d,))
 
 
 def _replicated(x: Any, d: int, before: int, after: int) -> tuple[Any, Any]:
-    n = x.shape[d]
-    _check_room(d, n, before, after, math.inf)
-
     def repeated(place: int, count: int) -> Any:
         edge = _getitem(x, along(d, slice(place, place + 1)))
-        return tape.broadcast_to(edge, (*x.shape[:d], max(count, 0), *x.shape[d + 1 :]))
+        return tape.broadcast_to(edge, (*x.shape[:d], count, *x.shape[d + 1 :]))
 
-    return repeated(0, before), repeated(n - 1, after)
+    return repeated(0, before), repeated(x.shape[d] - 1, after)
 
 
 def _wrapped(x: Any, d: int, before: int, after: int) -> tuple[Any, Any]:
     n = x.shape[d]
     _check_room(d, n, before, after, n)
-    inside = slice(max(-before, 0), n - max(-after, 0))
-    x = _getitem(x, along(d, inside))
-    n = x.shape[d]
-    _check_room(d, n, max(before, 0), max(after, 0), n)
-    return (
-        _getitem(x, along(d, slice(n - max(before, 0), n))),
-        _getitem(x, along(d, slice(0, max(after, 0)))),
-    )
+    return _getitem(x, along(d, slice(n - before, n))), _getitem(x, along(d, slice(0, after)))
+
+
+def _check_room(d: int, n: int, before: int, after: int, limit: int) -> None:
+    if max(before, after) > limit:
+        raise ShapeError(must("pad", "pad", f"at most {limit} for dimension {d} of {n}", (before, after)))
 
 
 _BORDERS = {"reflect": _reflected, "replicate": _replicated, "circular": _wrapped}
@@ -101,10 +87,19 @@ def _continued(x: Any, widths: Widths, mode: str) -> Any:
     if not any(before or after for before, after in widths):
         return clone(x)
     for d, (before, after) in enumerate(widths):
-        if before or after:
-            inside = tuple([(min(before, 0), min(after, 0)) if i == d else (0, 0) for i in range(x.ndim)])
-            first, last = _BORDERS[mode](x, d, before, after)
-            x = _cat(d, first, _cropped(x, inside), last)
+        n = x.shape[d]
+        if (before or after) and before + n + after < 1:
+            raise ShapeError(
+                must("pad", "pad", f"such that some of dimension {d} of {n} is left", (before, after))
+            )
+        cut = tuple([(min(before, 0), min(after, 0)) if i == d else (0, 0) for i in range(x.ndim)])
+        if mode == "circular":  # continues what is left of it; the others are continued, and then cut
+            x = _cropped(x, cut)
+        if before > 0 or after > 0:
+            first, last = _BORDERS[mode](x, d, max(before, 0), max(after, 0))
+            x = _cat(d, first, x, last)
+        if mode != "circular":
+            x = _cropped(x, cut)
     return x
 
 

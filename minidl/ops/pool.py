@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
+from minidl import dtypes
+from minidl.errors import ShapeError, must
 from minidl.kernels import avg_pool2d as avg_kernels
 from minidl.kernels import max_pool2d as max_kernels
 from minidl.kernels.windows import output_sizes
-from minidl.ops.arguments import as_int, cast, check_tensor, pair, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, floats, numeric, pair, reject
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -49,9 +50,6 @@ _spread: Op = Op(
 
 def _images(op: str, input: Any) -> Any:
     """``input`` as (N, C, H, W)."""
-    check_tensor(op, "input", input)
-    if input.dtype.kind != "f":
-        raise DTypeError(must(op, "input", "of floats", input.dtype))
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
         raise ShapeError(must(op, "input", "(N, C, H, W) or (C, H, W), and not empty but for N", input.shape))
     return input if input.ndim == 4 else _reshape(input, (1, *input.shape))
@@ -62,7 +60,7 @@ def _windows(
 ) -> tuple[Pair, Pair, Pair, Pair]:
     """Kernel, stride, padding and dilation as pairs, of which at least one window fits into an image of ``size``."""
     kernel = pair(op, "kernel_size", kernel_size, 1)
-    step = kernel if stride is None else pair(op, "stride", stride, 1)
+    step = kernel if stride in (None, (), []) else pair(op, "stride", stride, 1)
     around, apart = pair(op, "padding", padding, 0), pair(op, "dilation", dilation, 1)
     if any(p > k // 2 for p, k in zip(around, kernel, strict=True)):
         reject(op, "padding", f"at most half of the kernel {kernel}", around)
@@ -96,6 +94,12 @@ def max_pool2d(
         (N, C, OH, OW), in channels-last memory, with ``OH = (H + 2*padding - dilation*(KH-1) - 1) // stride + 1``.
         Among equal values the first wins, and gets the gradient.
     """
+    dtype = numeric("max_pool2d", input).dtype
+    if dtype.kind != "f":  # kernels are for floats
+        y = max_pool2d(
+            cast(input, dtypes.float64), kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        )
+        return (cast(y[0], dtype), y[1]) if return_indices else cast(y, dtype)
     x = _images("max_pool2d", input)
     geometry = _windows("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
@@ -122,6 +126,11 @@ def avg_pool2d(
             by the number of those inside the image.
         divisor_override: divide the sum of the window by this number instead.
     """
+    check_tensor("avg_pool2d", "input", input)
+    if input.dtype == dtypes.int64:
+        options = (stride, padding, ceil_mode, count_include_pad, divisor_override)
+        return cast(avg_pool2d(cast(input, dtypes.float64), kernel_size, *options), dtypes.int64)
+    floats("avg_pool2d", input)
     x = _images("avg_pool2d", input)
     kernel, step, around, _ = _windows("avg_pool2d", x.shape[2:], kernel_size, stride, padding, 1, ceil_mode)
     if divisor_override is not None:

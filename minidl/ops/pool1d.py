@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import floats, reject, single
+from minidl.ops.arguments import check_tensor, reject, single
 from minidl.ops.pool import avg_pool2d, max_pool2d
 from minidl.ops.shape import _reshape
 
@@ -19,7 +19,7 @@ Single = int | tuple[int]
 
 def _row(op: str, input: Any) -> Any:
     """Sequences (N, C, T) or (C, T) as images (N, C, 1, T)."""
-    floats(op, input)
+    check_tensor(op, "input", input)
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
         raise ShapeError(must(op, "input", "(N, C, T) or (C, T), and not empty but for N", input.shape))
     *lead, channels, length = input.shape

@@ -87,6 +87,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
 def _between(op: str, input: Any, low: float, high: float) -> Any:
     numeric(op, input)
     if input.dtype.kind != "f":
+        if low < 0 and input.dtype.kind == "u":
+            reject(op, "the lower bound", f"not negative for {input.dtype}", low)
         return _clamp_integers(input, int(low), int(high))
     return _hardtanh(input, float(low), float(high))
 

@@ -17,7 +17,7 @@ from minidl.errors import DimensionError, DTypeError, must
 from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, is_array, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _where, maximum, minimum
-from minidl.ops.indexing import gather_forward, scatter_add_to
+from minidl.ops.gathering import gather_forward, scatter_add_to
 from minidl.ops.shape import _permute, _reshape
 from minidl.tape import Op, broadcast_to
 

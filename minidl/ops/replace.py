@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import cast, check_broadcast, check_tensor, floats, is_array, reject
-from minidl.ops.indexing import converted, plain
+from minidl.ops.arguments import (
+    cast,
+    check_broadcast,
+    check_tensor,
+    converted,
+    floats,
+    is_array,
+    plain,
+    reject,
+)
 from minidl.random import Generator, numpy_generator
 from minidl.tape import Op
 

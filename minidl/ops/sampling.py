@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_broadcast, check_tensor, is_array, reject
+from minidl.ops.arguments import as_int, check_broadcast, check_tensor, is_array, plain, reject
 from minidl.ops.elementwise import _flat
-from minidl.ops.indexing import plain
 from minidl.random import Generator, numpy_generator
 from minidl.tape import Op
 

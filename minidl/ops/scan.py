@@ -8,14 +8,14 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, is_array, numpy_names, reject
+from minidl.ops.arguments import as_int, check_tensor, is_array, numeric, numpy_names, plain, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import ne
 from minidl.ops.elementwise import _where, sub
-from minidl.ops.indexing import gather_forward, plain, scatter_add_to
+from minidl.ops.gathering import gather_forward, scatter_add_to
 from minidl.ops.joining import cat
 from minidl.ops.reduce import ValuesAndIndices, _sum, _summand
-from minidl.ops.shape import _flip, _getitem, _permute, _reshape, along, check_has_dims
+from minidl.ops.shape import _clone, _flip, _getitem, _permute, _reshape, along, check_has_dims
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ def _from_the_end(g: Any, d: int) -> Any:
     return _flip(_cumsum(_flip(g, (d,)), d), (d,))
 
 
-def _cumprod_vjp(g: Any, y: Any, x: Any) -> Any:
+def _cumprod_vjp(g: Any, y: Any, x: Any, d: int) -> Any:
     """The derivative of ``y[i]`` with respect to ``x[k]``, for k up to i, is ``y[i]`` without its factor ``x[k]``."""
     if np.all(plain(x)):
-        return _from_the_end(g * y, x.ndim - 1) / x
-    n = x.shape[-1]
+        return _from_the_end(g * y, d) / x
+    n = x.shape[d]
+    order = list(range(x.ndim))
+    order[d], order[-1] = order[-1], d  # the exchange of two dimensions undoes itself
+    g, x = _permute(g, tuple(order)), _permute(x, tuple(order))
     own: Any = np.eye(n, dtype=bool)
     up_to: Any = np.tri(n, dtype=bool).T
-    without_k = _cumprod(_where(own, 1.0, _reshape(x, (*x.shape[:-1], 1, n))))  # (..., k, i)
-    return _sum(_reshape(g, (*g.shape[:-1], 1, n)) * _where(up_to, without_k, 0.0), (g.ndim,), False)
+    without_k = _cumprod(_where(own, 1.0, _reshape(x, (*x.shape[:-1], 1, n))), x.ndim)  # (..., k, i)
+    gradient = _sum(_reshape(g, (*g.shape[:-1], 1, n)) * _where(up_to, without_k, 0.0), (g.ndim,), False)
+    return _permute(gradient, tuple(order))
 
 
 _cumsum: Op = Op(
@@ -45,8 +49,8 @@ _cumsum: Op = Op(
     lambda x, d: np.add.accumulate(x, d, x.dtype),
     lambda g, _y, _x, d: _from_the_end(g, d),
 )
-# Over the last dimension. Where there are zeros, its derivative takes the square of the dimension's size in memory.
-_cumprod: Op = Op("cumprod", lambda x: np.multiply.accumulate(x, -1, x.dtype), _cumprod_vjp)
+# Where there are zeros, its derivative takes the square of the dimension's size in memory.
+_cumprod: Op = Op("cumprod", lambda x, d: np.multiply.accumulate(x, d, x.dtype), _cumprod_vjp)
 
 
 def _running_extreme(name: str, ufunc: np.ufunc) -> Op:
@@ -77,20 +81,16 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     >>> minidl.cumsum(minidl.tensor([1, 2, 3, 4]), 0)
     tensor([ 1,  3,  6, 10])
     """
-    x = _summand("cumsum", input, dtype)
+    x = numeric("cumsum", _summand("cumsum", input, dtype), "dtype")
     return _reshape(_cumsum(_as_vector(x), as_dim("cumsum", dim, x.ndim)), x.shape)
 
 
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The product of all elements up to, and with, each one along ``dim``. Integers are multiplied as int64."""
-    x = _summand("cumprod", input, dtype)
+    x = numeric("cumprod", _summand("cumprod", input, dtype), "dtype")
     d = as_dim("cumprod", dim, x.ndim)
-    if d == max(x.ndim, 1) - 1:
-        return _reshape(_cumprod(_as_vector(x)), x.shape)
-    order = list(range(x.ndim))
-    order[d], order[-1] = order[-1], d  # the exchange of two dimensions undoes itself
-    return _permute(_cumprod(_permute(x, tuple(order))), tuple(order))
+    return _cumprod(x, d) if x.ndim else _clone(x)
 
 
 def _running(op: Op, input: Any, dim: Any) -> ValuesAndIndices:
@@ -144,6 +144,8 @@ def diff(
             raise ShapeError(
                 must("diff", name, f"a tensor of {input.ndim} dimensions", getattr(x, "shape", x))
             )
+    if order == 0:
+        return _clone(input)  # without prepend and append, as PyTorch's
     parts = [x for x in (prepend, input, append) if x is not None]
     y: Any = cat(parts, d) if len(parts) > 1 else input
     for _ in range(min(order, y.shape[d])):

@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, is_array, no_gradient, one_of, reject
+from minidl.ops.arguments import as_int, check_tensor, converted, is_array, no_gradient, one_of, plain, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import add, mul
-from minidl.ops.indexing import (
-    _check_index,
-    _gather,
-    _grid,
-    converted,
-    getitem,
-    plain,
-    scatter_add_to,
-)
+from minidl.ops.gathering import _check_index, _gather, _grid, scatter_add_to
+from minidl.ops.indexing import getitem
 from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
 

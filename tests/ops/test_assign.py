@@ -169,11 +169,14 @@ def test_wrong_values(index: Any, value: Any, kind: type[Exception], message: st
     )
 
 
-@pytest.mark.parametrize("value", [256, 300.5, float("nan")])
-def test_numbers_outside_an_integer_dtype_are_not_wrapped(value: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "low"), [(256, -255), (-256, -255), (300.5, 0), (-1.5, 0), (float("nan"), 0)]
+)
+def test_numbers_outside_an_integer_dtype_are_not_wrapped(value: float, low: int) -> None:
+    """But for negative ints, which count down from the largest of an unsigned dtype."""
     both_raise(
         ArgumentError,
-        f"setitem: value must be in [0, 255] for uint8, got {value}",
+        f"setitem: value must be in [{low}, 255] for uint8, got {value}",
         lambda: setitem(from_numpy(np.zeros(2, np.uint8)), 0, value),
         lambda: torch.zeros(2, dtype=torch.uint8).__setitem__(0, value),
     )

@@ -381,9 +381,14 @@ def test_powers_of_integers(data: Any) -> None:
 
 
 def test_integers_to_negative_powers_in_a_tensor() -> None:
-    """PyTorch refuses a negative number, but gives 0 for a negative element of a tensor; minidl refuses both."""
-    with pytest.raises(ArgumentError, match="pow: exponent must be not negative for integers"):
-        minidl.tensor([1, 2]) ** minidl.tensor([3, -1])
+    """As PyTorch, minidl refuses a negative number, but rounds 1/a towards 0 for a negative element of a tensor."""
+    bases, exponents = [2, -1, -1, 1, 0, -3, 5], [-1, -1, -2, -7, -1, -3, 3]
+    got = minidl.tensor(bases) ** minidl.tensor(exponents)
+    assert (
+        got.tolist() == (torch.tensor(bases) ** torch.tensor(exponents)).tolist() == [0, -1, 1, 1, 0, 0, 125]
+    )
+    with pytest.raises(ArgumentError, match="pow: exponent must be not negative for integers, got -1"):
+        minidl.tensor([1, 2]) ** -1
 
 
 # --- Clamp and where ------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from parity import both_raise, check_parity, normal, strided, torch
 
+import minidl as ops
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError
-from minidl.ops import indexing as ops
 from minidl.tensor import from_numpy
 
 GRID = np.array([[0, -1], [1, 0]])

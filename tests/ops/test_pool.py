@@ -117,5 +117,7 @@ def test_errors_of_one_pooling_alone() -> None:
         avg_pool2d(x, 2, divisor_override=0)
     with pytest.raises(ArgumentError, match=r"max_pool2d: dilation must be at least 1, got 0"):
         max_pool2d(x, 2, dilation=0)
-    with pytest.raises(DTypeError, match=r"max_pool2d: input must be of floats, got int64"):
-        max_pool2d(from_numpy(np.ones((1, 1, 4, 4), np.int64)), 2)
+    with pytest.raises(DTypeError, match=r"max_pool2d: input must be of numbers, not bools, got bool"):
+        max_pool2d(from_numpy(np.ones((1, 1, 4, 4), np.bool_)), 2)
+    with pytest.raises(DTypeError, match=r"avg_pool2d: input must be of floats, got int32"):
+        avg_pool2d(from_numpy(np.ones((1, 1, 4, 4), np.int32)), 2)

@@ -1,0 +1,98 @@
+"""Corners of PyTorch's operations that are seldom met: rounding to integers, counting from the end, dtypes, bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from both import check, check_error, normal
+
+# Whatever an expression says, both must give it, with its dtype; x is (2, 3) of float64.
+SAME = """
+x.long().clamp(min=T.tensor([0, 1, 2]))
+x.long().clamp(max=T.tensor(1))
+x.to(T.int8).clamp(None, T.tensor([1, 0, 1], dtype=T.int16))
+T.arange(0.1, -7.9, -4.0, dtype=T.int8)
+T.arange(-0.9, 2.1, 2.0, dtype=T.int8)
+T.arange(-0.9, 2.1, 2.0, dtype=T.int64)
+T.arange(0, 7, 2.5, dtype=T.int32)
+T.arange(0, 7, 2.5, dtype=T.int64)
+T.arange(5.5, 0.2, -1.9, dtype=T.int32)
+T.arange(300, dtype=T.uint8)
+T.linspace(4.3, 50, 10, dtype=T.int32)
+T.linspace(4.3, -3, 10, dtype=T.int64)
+T.linspace(-4.7, 3.9, 5, dtype=T.int8)
+T.full_like(x, -9, dtype=T.uint8)
+T.full((2,), 2.7, dtype=T.int64)
+T.full((2,), inf, dtype=T.float16)
+x.half().detach().masked_fill(x > 0, -inf)
+T.addmm(x.long()[:, :2], x.long(), x.long().T, beta=1.5, alpha=2.7)
+T.baddbmm(x.long()[None, :, :2], x.long()[None], x.long().T[None], beta=0.5, alpha=-1.5)
+T.diff(x, 0, 1, x, x)
+x.diff(n=0, prepend=x)
+T.take_along_dim(x, T.tensor([[-1], [0]]), 1)
+x.take_along_dim(T.tensor([[-2, 1, -1]]), dim=0)
+T.unique(x, return_inverse=True, return_counts=True)[1]
+T.unique(x, return_counts=True, dim=0)[1]
+T.tensor([2, -1, -1, 1, 0]) ** T.tensor([-1, -1, -2, -7, -1])
+T.pow(2, T.tensor([-1, 0, 3]))
+T.tensor([3, -2], dtype=T.int8) ** T.tensor(-1)
+T.randperm(4, device='cpu').sort().values
+T.rand_like(x, generator=T.Generator()).shape
+T.randn_like(x, generator=T.Generator()).dtype == T.float64
+T.randint(0, 2, (0,), dtype=T.bool)
+x.split(split_size=1)
+T.split(x, split_size_or_sections=[1, 2], dim=1)
+T.gather(x, 1, T.tensor([[0], [1]]), sparse_grad=False)
+y = x.clone(); y.cumprod_(0); y
+y = x.clone(); y[0, 1] = 0.0; y.cumprod_(0); y
+F.elu_(x.clone(), 0.5), F.selu_(x.clone()), F.leaky_relu_(x.clone(), 0.1)
+F.hardtanh_(x * 1, -0.3, 2.0), F.threshold_(x * 1, 0.0, -1.0), F.relu_(x * 1)
+F.avg_pool2d(x[None], 2, stride=())
+F.max_pool2d(x[None], (2, 3), stride=[])
+F.max_pool2d(x.long()[None], 2, return_indices=True)
+F.max_pool1d(x.to(T.uint8), 2, 1, return_indices=True)
+F.avg_pool2d((x * 10).long()[None], 2, 1, 1)
+F.avg_pool1d((x * 10).long(), 2)
+F.avg_pool2d((x * 10).long()[None], 2, divisor_override=3)
+"""
+
+
+@pytest.mark.parametrize("expression", SAME.strip().splitlines())
+def test_the_same(expression: str) -> None:
+    check(expression, x=normal(2, 3) * 3, second=False)
+
+
+# The call -> what minidl's error says; PyTorch raises too.
+WRONG = """
+(x // x.flip(0)).sum().backward() -> floor_divide
+x.bool().clamp(max=True) -> clamp: input
+T.arange(0, 1, 0.5, dtype=T.int64) -> arange: step
+T.arange(2, dtype=T.bool) -> arange: dtype
+T.linspace(0, 1, 2, dtype=T.bool) -> linspace: dtype
+T.randint(257, (2,), dtype=T.uint8) -> randint: low and high
+T.randint(-1, 2, (2,), dtype=T.uint8) -> randint: low and high
+T.randint(3, (2,), dtype=T.bool) -> randint: low and high
+T.randint(2**30, (2,), dtype=T.float16) -> randint: low and high
+T.full((2,), -300, dtype=T.uint8) -> full: value
+T.full((2,), -9.5, dtype=T.uint8) -> full: value
+T.full((2,), 1e30, dtype=T.float16) -> full: value
+x.half().detach().masked_fill(x > 0, -1e9) -> masked_fill: value
+T.isclose(x, x, rtol=-1.0) -> isclose: rtol
+T.allclose(x, x, atol=-1e-8) -> isclose: atol
+T.cumsum(x > 0, 1, dtype=T.bool) -> cumsum: dtype
+T.cumprod(x, 1, dtype=T.bool) -> cumprod: dtype
+T.quantile(x.half(), 0.5) -> quantile: input
+T.searchsorted(x > 0, x > 0) -> searchsorted: sorted_sequence
+T.fmod(2, x) -> fmod: input
+T.div(x > 0, x > 0, rounding_mode='trunc') -> div: an operand
+x.long() ** -1 -> pow: exponent
+F.logsigmoid(x.long()) -> logsigmoid: input
+F.hardtanh(x.to(T.uint8)) -> hardtanh: the lower bound
+F.avg_pool2d(x.int()[None], 2) -> avg_pool2d: input
+F.max_pool2d(x.bool()[None], 2) -> max_pool2d: input
+"""
+
+
+@pytest.mark.parametrize(("call", "words"), [line.split(" -> ") for line in WRONG.strip().splitlines()])
+def test_wrong(call: str, words: str) -> None:
+    check_error(call, words, x=np.array(normal(2, 3)))
