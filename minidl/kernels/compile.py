@@ -36,21 +36,24 @@ def jit(
     *,
     fastmath: frozenset[str] = CONTRACT,
     parallel: bool = False,
+    signature: Any = None,
 ) -> Any:
     """Compile a function with Numba when it is first called; importing Numba happens here.
 
     ``parallel`` hands the iterations of its ``prange`` to the pool: that is for ``threads.parallel`` to ask for.
+    With a ``signature`` it is compiled at once, for that one alone: a kernel that declares its arrays to be of any
+    layout (``Array(real, 2, "A")``) is then not compiled again for each layout that it meets.
 
     Division follows IEEE 754 (Numba's default, an exception, would forbid vector code), the interpreter's
     lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
     """
     if function is None:
-        return functools.partial(jit, fastmath=fastmath, parallel=parallel)
+        return functools.partial(jit, fastmath=fastmath, parallel=parallel, signature=signature)
     import numba
 
     with _numba_caches_in(cache_folder()):
         return numba.njit(
-            cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath), parallel=parallel
+            signature, cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath), parallel=parallel
         )(function)
 
 

@@ -1,16 +1,18 @@
 """The one pool of threads: which kernels run in it, when, and with how many threads.
 
-A kernel whose work falls into blocks is written with ``prange`` over the blocks and decorated with ``@parallel``:
+A kernel whose work falls into blocks launches a function for each of them, and is decorated with ``@parallel``, which
+passes it the pool:
+
+    @jit
+    def _scale_block(i, x, y): ...                          # block i
 
     @parallel
-    def _scale(x, y, blocks):
-        for i in prange(blocks):
-            ...                                      # block i, wherever it runs
+    def _scale(pool, blocks, x, y):
+        launch(pool, blocks, _scale_block, (x, y))          # of minidl.kernels.launch
 
-    _scale.sized(x.size)(x, y, blocks)               # in the pool if x is large, else in the calling thread
+    _scale.sized(x.size)(blocks, x, y)                      # in the pool if x is large, else in the calling thread
 
-It is compiled as two functions, each when it is first called: a serial loop, and one whose iterations Numba hands to
-its pool (OpenMP where that is found). Launching the pool takes 2 to 4 µs, so small work stays serial.
+The pool is Numba's, which is OpenMP's where that is found. Launching it takes 2 µs, so small work stays serial.
 
 Results do not depend on the number of threads: blocks are of fixed size, and every element of a result is computed by
 one iteration, in one order. What a kernel sums over blocks it sums in the order of the blocks, not of the threads.
@@ -27,6 +29,8 @@ lock stands before that one.
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import os
 import threading
 import types
@@ -52,11 +56,17 @@ class _Pool:
     def __init__(self) -> None:
         self.wanted: int | None = None  # None: not looked up yet
         self.started = False
+        self.parallel_for = 0  # the address of the pool's function, once it is started
         self.forked = False  # a child of a process that had started its pool
         self.lock: Any = contextlib.nullcontext()
 
 
 _pool = _Pool()
+_NO_POOL = (0, 1)
+# Where Numba keeps its pools.
+_MODULES = {layer: f"numba.np.ufunc.{layer}pool" for layer in ("omp", "tbb")} | {
+    "workqueue": "numba.np.ufunc.workqueue"
+}
 _state = _State()
 
 
@@ -129,6 +139,7 @@ def _start() -> None:
     numba.set_num_threads(min(get_num_threads(), config.NUMBA_NUM_THREADS))  # starts the threads
     if numba.threading_layer() == "workqueue":
         _pool.lock = threading.RLock()
+    _pool.parallel_for = importlib.import_module(_MODULES[numba.threading_layer()]).parallel_for
     _pool.started = True
 
 
@@ -143,34 +154,51 @@ def _started_elsewhere() -> bool:
     return True
 
 
-def _enter() -> bool:
-    """Whether this call may use the pool; if so, Numba knows with how many threads."""
+def _enter() -> int:
+    """With how many threads this call may use the pool; Numba has then been told."""
     n = get_num_threads()
     if n == 1 or _pool.forked:
-        return False
+        return 1
     if not _pool.started:
         _start()
+    n = min(n, _size())
     if _state.applied != n:
         import numba
 
-        numba.set_num_threads(min(n, _size()))
+        numba.set_num_threads(n)
         _state.applied = n
-    return True
+    return n
 
 
 class Parallel:
     """A kernel in its two forms. Calling it uses the pool; ``serial`` does not; ``sized`` picks one."""
 
-    def __init__(self, function: Callable[..., Any], fastmath: frozenset[str]) -> None:
+    def __init__(self, function: Callable[..., Any], fastmath: frozenset[str], signature: Any = None) -> None:
         self.__doc__ = function.__doc__
-        self.serial = jit(_renamed(function, "serial"), fastmath=fastmath)
-        self._parallel = jit(_renamed(function, "parallel"), fastmath=fastmath, parallel=True)
+        self._function, self._options = function, {"fastmath": fastmath, "signature": signature}
+        self._launches = function.__code__.co_varnames[0] == "pool"
+
+    @functools.cached_property
+    def _entry(self) -> Callable[..., Any]:
+        return jit(self._function, **self._options)
+
+    @functools.cached_property
+    def serial(self) -> Callable[..., Any]:
+        """The kernel, run by the calling thread."""
+        if self._launches:
+            return functools.partial(self._entry, _NO_POOL)
+        return jit(_renamed(self._function, "serial"), **self._options)
+
+    @functools.cached_property
+    def _parallel(self) -> Callable[..., Any]:
+        return jit(_renamed(self._function, "parallel"), **self._options, parallel=True)
 
     def __call__(self, *args: Any) -> Any:
-        if not _enter():
+        n = _enter()
+        if n == 1:
             return self.serial(*args)
         with _pool.lock:
-            return self._parallel(*args)
+            return self._entry((_pool.parallel_for, n), *args) if self._launches else self._parallel(*args)
 
     def sized(self, elements: int, worth: int = WORTH_A_LAUNCH) -> Callable[..., Any]:
         """The form for work of this size, counted in elements that are loaded, computed with and stored."""
@@ -186,8 +214,10 @@ def _renamed(function: Callable[..., Any], form: str) -> Callable[..., Any]:
     return twin
 
 
-def parallel(function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT) -> Any:
-    """Compile a function whose outer loop is over ``prange``, as a serial and as a parallel kernel."""
+def parallel(
+    function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT, signature: Any = None
+) -> Any:
+    """Compile a function whose outer loop is over ``prange``, as a serial and as a parallel kernel; see :func:`jit`."""
     if function is None:
-        return lambda f: Parallel(f, fastmath)
-    return Parallel(function, fastmath)
+        return functools.partial(parallel, fastmath=fastmath, signature=signature)
+    return Parallel(function, fastmath, signature)
