@@ -42,10 +42,15 @@ from minidl.kernels.memory import keep_freed_memory
 from minidl.kernels.threads import get_num_threads as get_num_threads
 from minidl.kernels.threads import set_num_threads as set_num_threads
 from minidl.ops.activation import *
+from minidl.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from minidl.ops.comparison import *
 from minidl.ops.composite import *
 from minidl.ops.contraction import *
+from minidl.ops.conv import conv1d as conv1d
+from minidl.ops.conv import conv2d as conv2d
 from minidl.ops.counting import *
+from minidl.ops.distances import cosine_similarity as cosine_similarity
+from minidl.ops.distances import pairwise_distance as pairwise_distance
 from minidl.ops.division import *
 from minidl.ops.elementwise import *
 from minidl.ops.gathering import *
@@ -54,8 +59,13 @@ from minidl.ops.joining import *
 from minidl.ops.linalg import *
 from minidl.ops.matrices import *
 from minidl.ops.ordering import *
+from minidl.ops.patches import pixel_shuffle as pixel_shuffle
+from minidl.ops.patches import pixel_unshuffle as pixel_unshuffle
+from minidl.ops.pool1d import avg_pool1d as avg_pool1d
 from minidl.ops.queries import *
+from minidl.ops.rectifiers import prelu as prelu
 from minidl.ops.reduce import *
+from minidl.ops.replace import fill as fill
 from minidl.ops.rounding import *
 from minidl.ops.sampling import *
 from minidl.ops.scan import *
@@ -64,8 +74,11 @@ from minidl.ops.shape import *
 from minidl.ops.special import *
 from minidl.ops.stacking import *
 from minidl.ops.statistics import *
+from minidl.ops.transposed import conv_transpose1d as conv_transpose1d
+from minidl.ops.transposed import conv_transpose2d as conv_transpose2d
 from minidl.ops.trigonometric import *
 from minidl.ops.vector_norm import *
+from minidl.overwriting import *
 from minidl.random import *
 from minidl.serialization import load as load
 from minidl.serialization import save as save

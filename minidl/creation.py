@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -12,66 +11,13 @@ from minidl import dtypes
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops import arguments
 from minidl.ops.arguments import converted
+from minidl.ops.from_data import as_array
 from minidl.tensor import Tensor, from_numpy
 
 __all__ = [
     "tensor", "as_tensor", "zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like",
     "full_like", "arange", "linspace", "eye",
 ]  # fmt: skip
-
-
-def _array(op: str, data: Any, dtype: Any) -> np.ndarray:
-    """``data`` as a new array; Python floats get the default dtype, Python ints int64."""
-    if isinstance(data, (list, tuple)):
-        data = _without_tensors(data)
-    try:
-        array = np.array(data.array if isinstance(data, Tensor) else data, order="C")
-    except ValueError:
-        raise ShapeError(must(op, "data", "rectangular", "nested sequences of different lengths")) from None
-    if array.dtype == object or array.dtype.kind not in "biuf":
-        raise DTypeError(must(op, "data", "numbers", f"{type(data).__name__} of {array.dtype}"))
-    if dtype is not None:
-        found = dtypes.as_dtype(op, dtype)
-        if not isinstance(data, (Tensor, np.ndarray, np.generic)):
-            _check_range(op, array, found)
-        return array.astype(found, copy=False)
-    if not isinstance(data, (Tensor, np.ndarray, np.generic)) and array.dtype.kind == "f":
-        return array.astype(_python_dtype(data), copy=False)
-    return array.astype(dtypes.as_dtype(op, array.dtype), copy=False)
-
-
-def _check_range(op: str, array: np.ndarray, dtype: np.dtype) -> None:
-    """Python ints must fit into ``dtype``; negative ones count down from the largest of an unsigned one."""
-    if array.dtype.kind == "i" and dtype.kind in "iu" and array.size:
-        limits = np.iinfo(dtype)
-        low = limits.min or -int(limits.max)
-        if array.min() < low or array.max() > limits.max:
-            bad = array.min() if array.min() < low else array.max()
-            raise ArgumentError(must(op, "data", f"in [{low}, {limits.max}] for {dtype}", bad))
-
-
-def _without_tensors(data: Any) -> Any:
-    """Nested sequences with arrays in place of tensors."""
-    if isinstance(data, Tensor):
-        return data.array
-    return [_without_tensors(x) for x in data] if isinstance(data, (list, tuple)) else data
-
-
-def _python_dtype(data: Any) -> np.dtype:
-    """The default dtype for Python floats; for nested sequences of arrays or tensors, what theirs promote to."""
-    first = data
-    while isinstance(first, (list, tuple)) and first:
-        first = first[0]
-    if not isinstance(first, (np.ndarray, np.generic)):
-        return dtypes.get_default_dtype()
-    return functools.reduce(dtypes.promote_types, _leaf_dtypes(data))
-
-
-def _leaf_dtypes(data: Any) -> set[np.dtype]:
-    """The dtypes of what nested sequences hold in the end."""
-    if isinstance(data, (list, tuple)):
-        return set().union(*map(_leaf_dtypes, data))
-    return {data.dtype if isinstance(data, (np.ndarray, np.generic)) else dtypes.result_type(data)}
 
 
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -89,7 +35,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             [3., 4.]])
     """
     arguments.check_device("tensor", device)
-    return Tensor(_array("tensor", data, dtype), requires_grad)
+    return Tensor(as_array("tensor", data, dtype), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:

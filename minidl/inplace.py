@@ -30,14 +30,20 @@ Chain = tuple[tuple[Op, tuple[Any, ...], int | None], ...]
 class View:
     """That a tensor is a view: of which base, by which operations, and as of when its history is right."""
 
-    __slots__ = ("base", "chain", "recorded", "seen")
+    __slots__ = ("_base", "chain", "recorded", "seen")
 
     def __init__(self, source: Tensor, op: Op, rest: tuple[Any, ...], output: int | None = None) -> None:
         inherited = source._view
-        self.base: Tensor = source if inherited is None else inherited.base
+        self._base: Tensor = source if inherited is None else inherited._base
         self.chain: Chain = (*(() if inherited is None else inherited.chain), (op, rest, output))
         self.recorded: bool = thread.mode.recording and (inherited is None or inherited.recorded)
         self.seen = source._memory.written
+
+    @property
+    def base(self) -> Tensor:
+        """The tensor that the chain begins at. If its shape was changed in place later, what it was before."""
+        view = self._base._view
+        return self._base if view is None else view._base
 
 
 def _region(x: Any, chain: Chain) -> Any:
@@ -68,9 +74,10 @@ def history(tensor: Tensor) -> Node | None:
     """The Node of a view, taken anew from its base if the buffer was written since it was last right."""
     view, node = tensor._view, tensor._node
     if view is not None and view.seen < tensor._memory.written and view.recorded and not is_leaf(node):
-        view.seen = tensor._memory.written
-        with enable_grad():
-            _set_history(tensor, _region(view.base, view.chain)._node)
+        view.seen, base = tensor._memory.written, view.base
+        if not is_leaf(base._node):  # which is only written within no_grad
+            with enable_grad():
+                _set_history(tensor, _region(base, view.chain)._node)
     return tensor._node
 
 
@@ -87,9 +94,8 @@ def is_leaf(node: Node | None) -> bool:
     return node is not None and node.op is None
 
 
-def check_writable(tensor: Tensor, name: str) -> None:
-    """Raise if ``tensor`` cannot be changed in place by the operation ``name``."""
-    array, view = tensor.array, tensor._view
+def _check_no_leaf(tensor: Tensor, name: str) -> None:
+    view = tensor._view
     of_leaf = view is not None and is_leaf(view.base._node)
     if thread.mode.recording and (of_leaf or is_leaf(tensor._node)):
         what = "a view of a leaf" if of_leaf else "a leaf"
@@ -97,6 +103,28 @@ def check_writable(tensor: Tensor, name: str) -> None:
             f"{name}: {what} that requires a gradient cannot be changed in place while operations are "
             "recorded; do it within no_grad(), or change a clone"
         )
+
+
+def _check_recorded(tensor: Tensor, name: str, node: Node | None) -> None:
+    """Raise if a change to ``node`` cannot be recorded, because it is not known what ``tensor`` is a view of."""
+    view = tensor._view
+    if not thread.mode.recording or view is None:
+        return
+    if not view.recorded and (view.base._node or node):
+        raise GradError(
+            f"{name}: the tensor is a view that was made within no_grad(), so its base cannot record the change; "
+            "make the view outside, or change it within no_grad()"
+        )
+    if view.base._memory is not tensor._memory:
+        raise GradError(
+            f"{name}: the tensor is a view of what its base was before .data was assigned; clone it first"
+        )
+
+
+def check_writable(tensor: Tensor, name: str) -> None:
+    """Raise if ``tensor`` cannot be changed in place by the operation ``name``."""
+    _check_no_leaf(tensor, name)
+    array = tensor.array
     shared = array.size > 0 and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
     if shared or not array.flags.writeable:
         raise GradError(
@@ -120,17 +148,9 @@ def write(tensor: Tensor, value: np.ndarray, node: Node | None, name: str) -> No
         raise DTypeError(
             must(name, "the result", f"castable to the tensor's {tensor.array.dtype}", value.dtype)
         )
+    _check_recorded(tensor, name, node)
     view = tensor._view
     before = None if view is None else view.base._node
-    if thread.mode.recording and view is not None and not view.recorded and (before or node):
-        raise GradError(
-            f"{name}: the tensor is a view that was made within no_grad(), so its base cannot record the change; "
-            "make the view outside, or change it within no_grad()"
-        )
-    if thread.mode.recording and view is not None and view.base._memory is not tensor._memory:
-        raise GradError(
-            f"{name}: the tensor is a view of what its base was before .data was assigned; clone it first"
-        )
     np.copyto(tensor.array, value, casting="unsafe")
     tensor._memory.write(name)
     if not thread.mode.recording:
@@ -161,6 +181,35 @@ def in_place(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..., Te
             if result.array.dtype != self.array.dtype and can_cast(result.array.dtype, self.array.dtype):
                 result = result.to(self.array.dtype)
         write(self, result.array, result._node, name)
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"In-place form of :func:`minidl.{out_of_place.__name__}`; returns the tensor itself."
+    return method
+
+
+def in_place_view(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of a view operation: the tensor becomes that view of what it was.
+
+    A stand-in takes its place as the base of the views that there are of it, and has its memory, history and shape.
+    To a graph this is a write, as in PyTorch, although no element changes.
+    """
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        _check_no_leaf(self, name)
+        _check_recorded(self, name, self._node)
+        was = self.detach()
+        was._node, was._view = history(self), self._view
+        with enable_grad():  # no value changes, so within no_grad too the gradient is that of the old shape
+            result = out_of_place(was, *args, **kwargs)
+        self.array = result.array
+        self._memory.write(name)
+        node = self._node
+        if node is not None and node.op is None:  # within no_grad: a leaf remains one
+            node.shape, node.strides = result.array.shape, result.array.strides
+        else:
+            _set_history(self, result._node)
+            self._view = result._view
         return self
 
     method.__name__ = method.__qualname__ = name

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.assign import setitem
-from minidl.inplace import in_place
+from minidl.inplace import in_place, in_place_view
 from minidl.ops import (
     activation,
     comparison,
@@ -22,7 +22,9 @@ from minidl.ops import (
     joining,
     linalg,
     matrices,
+    new,
     ordering,
+    rectifiers,
     reduce,
     replace,
     rounding,
@@ -90,8 +92,9 @@ class Methods:
     __rmod__ = _reflected(division.remainder)
 
     # Element by element
-    abs = __abs__ = elementwise.abs
+    abs = absolute = __abs__ = elementwise.abs
     clamp = clip = elementwise.clamp
+    clamp_min, clamp_max = composite.clamp_min, composite.clamp_max
     exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
     tanh, sigmoid, relu, sign = elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.sign
     maximum, minimum = elementwise.maximum, elementwise.minimum
@@ -113,14 +116,16 @@ class Methods:
     nan_to_num = composite.nan_to_num
     bernoulli, multinomial = sampling.bernoulli, sampling.multinomial
     softmax, log_softmax = activation.softmax, activation.log_softmax
+    prelu = rectifiers.prelu
 
     # Comparison and logic
     eq, ne = comparison.eq, comparison.ne
+    not_equal = ne
     __eq__, __ne__ = _among_operands(comparison.eq), _among_operands(comparison.ne)
-    lt = __lt__ = comparison.lt
-    le = __le__ = comparison.le
-    gt = __gt__ = comparison.gt
-    ge = __ge__ = comparison.ge
+    lt = less = __lt__ = comparison.lt
+    le = less_equal = __le__ = comparison.le
+    gt = greater = __gt__ = comparison.gt
+    ge = greater_equal = __ge__ = comparison.ge
     bitwise_and = __and__ = __rand__ = comparison.bitwise_and
     bitwise_or = __or__ = __ror__ = comparison.bitwise_or
     bitwise_xor = __xor__ = __rxor__ = comparison.bitwise_xor
@@ -183,6 +188,9 @@ class Methods:
     to, type, type_as, cpu = conversion.to, conversion.type, conversion.type_as, conversion.cpu
     float, double, half = conversion.float, conversion.double, conversion.half
     int, long, bool = conversion.int, conversion.long, conversion.bool
+    byte, char, short = conversion.byte, conversion.char, conversion.short
+    new_zeros, new_ones, new_empty = new.new_zeros, new.new_ones, new.new_empty
+    new_full, new_tensor = new.new_full, new.new_tensor
 
     # In place
     add_ = __iadd__ = in_place("add_", elementwise.add)
@@ -201,16 +209,21 @@ class Methods:
     logical_or_ = in_place("logical_or_", comparison.logical_or)
     logical_xor_ = in_place("logical_xor_", comparison.logical_xor)
     logical_not_ = in_place("logical_not_", comparison.logical_not)
-    eq_, ne_ = in_place("eq_", comparison.eq), in_place("ne_", comparison.ne)
-    lt_, le_ = in_place("lt_", comparison.lt), in_place("le_", comparison.le)
-    gt_, ge_ = in_place("gt_", comparison.gt), in_place("ge_", comparison.ge)
+    eq_ = in_place("eq_", comparison.eq)
+    ne_ = not_equal_ = in_place("ne_", comparison.ne)
+    lt_ = less_ = in_place("lt_", comparison.lt)
+    le_ = less_equal_ = in_place("le_", comparison.le)
+    gt_ = greater_ = in_place("gt_", comparison.gt)
+    ge_ = greater_equal_ = in_place("ge_", comparison.ge)
     neg_ = negative_ = in_place("neg_", elementwise.neg)
-    abs_, sign_ = in_place("abs_", elementwise.abs), in_place("sign_", elementwise.sign)
+    abs_ = absolute_ = in_place("abs_", elementwise.abs)
+    sign_ = in_place("sign_", elementwise.sign)
     exp_, log_ = in_place("exp_", elementwise.exp), in_place("log_", elementwise.log)
     sqrt_, square_ = in_place("sqrt_", elementwise.sqrt), in_place("square_", elementwise.square)
     tanh_, sigmoid_ = in_place("tanh_", elementwise.tanh), in_place("sigmoid_", elementwise.sigmoid)
     relu_ = in_place("relu_", elementwise.relu)
     clamp_ = clip_ = in_place("clamp_", elementwise.clamp)
+    clamp_min_, clamp_max_ = in_place("clamp_min_", clamp_min), in_place("clamp_max_", clamp_max)
     masked_fill_ = in_place("masked_fill_", indexing.masked_fill)
     copy_, fill_, zero_ = (
         in_place("copy_", replace.copy),
@@ -240,3 +253,6 @@ class Methods:
     scatter_, scatter_add_ = in_place("scatter_", scatter), in_place("scatter_add_", scatter_add)
     index_add_ = in_place("index_add_", index_add)
     bernoulli_ = in_place("bernoulli_", sampling.bernoulli_half)
+    squeeze_, unsqueeze_ = in_place_view("squeeze_", squeeze), in_place_view("unsqueeze_", unsqueeze)
+    transpose_ = swapdims_ = in_place_view("transpose_", transpose)
+    swapaxes_, t_ = in_place_view("swapaxes_", swapaxes), in_place_view("t_", t)

@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl.device import device
 from minidl.errors import ArgumentError, DimensionError, DTypeError, must
-from minidl.ops import arguments
+from minidl.ops import arguments, queries
 from minidl.ops.joining import unbind
 from minidl.printing import tensor_repr
 
@@ -23,6 +23,9 @@ class Readout:
     shape = property(attrgetter("array.shape"), doc="The sizes along each dimension.")
     dtype = property(attrgetter("array.dtype"), doc="The type of the elements: a NumPy dtype.")
     ndim = property(attrgetter("array.ndim"), doc="How many dimensions.")
+    itemsize = property(attrgetter("array.itemsize"), doc="Bytes of one element.")
+    nbytes = property(attrgetter("array.nbytes"), doc="Bytes of all elements.")
+    is_cpu, is_cuda = True, False  # there is no other device
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or its entry at ``dim``."""
@@ -40,7 +43,16 @@ class Readout:
         """How many elements."""
         return self.array.size
 
-    nelement = numel
+    nelement, ndimension = numel, dim
+
+    def stride(self, dim: int | None = None) -> Any:
+        """How many elements of memory lie between neighbours along each dimension, or along ``dim``."""
+        strides = tuple([s // self.array.itemsize for s in self.array.strides])
+        return strides if dim is None else strides[arguments.dim("stride", dim, self.ndim)]
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return self.array.ctypes.data
 
     @property
     def device(self) -> device:
@@ -58,6 +70,8 @@ class Readout:
     def is_floating_point(self) -> bool:
         """Whether its elements are floats."""
         return self.array.dtype.kind == "f"
+
+    is_complex, is_signed = queries.is_complex, queries.is_signed
 
     def __len__(self) -> int:
         if self.ndim == 0:

@@ -216,6 +216,19 @@ class Tensor(Methods, Readout):
         """The same memory, without history."""
         return _make(self.array, None, self._memory, None)
 
+    def detach_(self) -> Tensor:
+        """Make it a constant, whatever it was computed from; returns itself.
+
+        Raises:
+            GradError: it is a view, of a base that would go on to record what is written to it.
+        """
+        if self._view is not None:
+            raise GradError("detach_: a view cannot be detached in place; use detach()")
+        if self.is_leaf:
+            return self.requires_grad_(False)
+        self._node = None
+        return self
+
     @property
     def data(self) -> Tensor:
         """The same memory, without history; assigning replaces the array and leaves the tensor what it is."""

@@ -152,6 +152,9 @@ WRITE = {
     "zero_": lambda m, x, b, c: x.zero_(),
     "fill_": lambda m, x, b, c: x.fill_(m.other(b, ())),
     "copy_": lambda m, x, b, c: x.copy_(m.other(b, x.shape)),
+    "squeeze_": lambda m, x, b, c: x.squeeze_(),
+    "unsqueeze_": lambda m, x, b, c: x.unsqueeze_(b % (x.ndim + 1)) if x.ndim < 4 else None,
+    "transpose_": lambda m, x, b, c: x.transpose_(0, -1) if x.ndim else None,
     "setitem": _set,
     "setitem_fancy": _set_fancy,
 }
@@ -587,3 +590,140 @@ def test_a_retained_gradient_is_that_of_the_value_after_the_change_as_in_pytorch
         (y * 7).sum().backward()
         found.append(y.grad.tolist())
     assert found[0] == found[1]
+
+
+# --- The shape, in place ------------------------------------------------------------------------------------------
+
+SHAPES = {
+    "squeeze_": lambda x: x.squeeze_(),
+    "squeeze_ dim": lambda x: x.squeeze_(1),
+    "squeeze_ dims": lambda x: x.squeeze_((0, 1)),
+    "unsqueeze_": lambda x: x.unsqueeze_(-1),
+    "transpose_": lambda x: x.transpose_(0, 2),
+    "swapaxes_": lambda x: x.swapaxes_(axis0=-1, axis1=0),
+    "swapdims_": lambda x: x.swapdims_(dim0=0, dim1=1),
+    "t_": lambda x: x.squeeze_().t_(),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_shape_changed_in_place_is_pytorchs(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        x = library.ones(2, 1, 3, requires_grad=True)
+        y = x * 2
+        assert SHAPES[name](y) is y
+        w = library.arange(6.0).reshape(y.shape)
+        (y * w).sum().backward()
+        found.append((tuple(y.shape), y.stride(), x.grad.tolist(), y.is_leaf))
+    assert found[0] == found[1]
+
+
+def test_views_of_what_changed_its_shape_go_on_as_before() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        x = library.arange(6.0).reshape(2, 3).requires_grad_()
+        base = x * 1
+        row = base[0]
+        base.t_()
+        column = base[:, 1]
+        row.mul_(3)
+        column.unsqueeze_(0)
+        base.mul_(2)
+        column.add_(base[:, :1].t())
+        total = (row * 5).sum() + (column * 7).sum() + (base * library.arange(6.0).reshape(3, 2)).sum()
+        total.backward()
+        found.append((row.tolist(), column.tolist(), base.tolist(), x.grad.tolist()))
+    assert found[0] == found[1]
+
+
+def test_within_no_grad_a_leaf_may_change_its_shape() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        w = library.ones(2, 3, requires_grad=True)
+        with library.no_grad():
+            w.t_().unsqueeze_(0)
+        (w * library.arange(6.0).reshape(1, 3, 2)).sum().backward()
+        found.append((tuple(w.shape), w.is_leaf, w.requires_grad, w.grad.tolist()))
+    assert found[0] == found[1]
+
+
+def test_within_no_grad_what_was_computed_keeps_its_gradient() -> None:
+    """PyTorch keeps the history of the old shape, and cannot go through it."""
+    x = minidl.ones(2, 3, requires_grad=True)
+    y = x * 1
+    view = y[0]
+    with minidl.no_grad():
+        y.t_()
+        view.unsqueeze_(0)
+    ((y * minidl.arange(6.0).reshape(3, 2)).sum() + (view * 10).sum()).backward()
+    assert x.grad.tolist() == [[10, 12, 14], [1, 3, 5]]
+
+
+def test_a_retained_gradient_has_the_new_shape() -> None:
+    """PyTorch's has the old one."""
+    y = minidl.ones(2, 3, requires_grad=True) * 1
+    y.retain_grad()
+    y.t_()
+    (y * minidl.arange(6.0).reshape(3, 2)).sum().backward()
+    assert y.grad.tolist() == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+def test_an_expanded_tensor_may_change_its_shape() -> None:
+    x = minidl.ones(3).expand(2, 3)
+    assert x.t_().unsqueeze_(0).shape == (1, 3, 2)
+
+
+def test_what_cannot_change_its_shape() -> None:
+    torch = pytest.importorskip("torch")
+    for library, kind in ((minidl, GradError), (torch, RuntimeError)):
+        leaf = library.ones(1, 2, requires_grad=True)
+        y = leaf * 1
+        with library.no_grad():
+            view = y[0]
+        for x, message in (
+            (leaf, "squeeze_: a leaf that requires a gradient"),
+            (leaf[0], "squeeze_: a view of a leaf that requires a gradient"),
+            (view, "squeeze_: the tensor is a view that was made within no_grad"),
+        ):
+            with pytest.raises(kind, match=message if library is minidl else None):
+                x.squeeze_()
+        square = y * y  # reads y
+        y.squeeze_()
+        with pytest.raises(
+            kind,
+            match="mul needs argument 1, which was changed in place by squeeze_"
+            if library is minidl
+            else None,
+        ):
+            square.sum().backward()
+        with pytest.raises(IndexError, match="unsqueeze: dim must be in" if library is minidl else None):
+            library.ones(2).unsqueeze_(3)
+    y = minidl.ones(2, requires_grad=True) * 1
+    alias = y[:1]
+    y.data = minidl.zeros(2)
+    with pytest.raises(
+        GradError, match=r"unsqueeze_: the tensor is a view of what its base was before \.data was assigned"
+    ):
+        alias.unsqueeze_(0)
+
+
+def test_detach_in_place() -> None:
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (minidl, torch):
+        leaf = library.ones(2, requires_grad=True)
+        y = leaf * 2
+        assert y.detach_() is y
+        leaf.grad = library.ones(2)
+        found.append((y.requires_grad, y.is_leaf, leaf.detach_().requires_grad, leaf.grad.tolist()))
+        for x in (library.ones(2, requires_grad=True)[0], library.ones(2)[0]):
+            with pytest.raises(
+                RuntimeError,
+                match="detach_: a view cannot be detached in place" if library is minidl else None,
+            ):
+                x.detach_()
+    assert found[0] == found[1] == (False, True, False, [1.0, 1.0])

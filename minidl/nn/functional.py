@@ -53,6 +53,7 @@ __all__ = [
     "batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "dropout", "dropout2d",
     "relu", "sigmoid", "tanh", "softmax", "softmin", "log_softmax", "logsigmoid",
     "relu6", "hardtanh", "hardsigmoid", "hardswish", "threshold",
+    "relu_", "elu_", "hardtanh_", "leaky_relu_", "selu_", "threshold_",
     "leaky_relu", "prelu", "elu", "selu", "gelu", "silu", "mish", "softplus", "softsign", "glu",
     "mse_loss", "l1_loss", "nll_loss", "cross_entropy",
     "binary_cross_entropy", "binary_cross_entropy_with_logits",
@@ -121,6 +122,11 @@ def _with_inplace(plain: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
+elu_ = in_place("elu_", rectifiers.elu)
+hardtanh_ = in_place("hardtanh_", rectifiers.hardtanh)
+leaky_relu_ = in_place("leaky_relu_", rectifiers.leaky_relu)
+selu_ = in_place("selu_", rectifiers.selu)
+threshold_ = in_place("threshold_", rectifiers.threshold)
 relu6 = _with_inplace(rectifiers.relu6)
 hardtanh = _with_inplace(rectifiers.hardtanh)
 hardsigmoid = _with_inplace(rectifiers.hardsigmoid)

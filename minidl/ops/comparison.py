@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",
     "isinf", "isfinite", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "all", "any", "isclose",
-    "allclose", "equal",
+    "allclose", "equal", "greater", "greater_equal", "less", "less_equal", "not_equal",
 ]  # fmt: skip
 
 Binary = Callable[["Tensor", Any], "Tensor"]
@@ -171,3 +171,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     check_tensor("equal", "input", input)
     check_tensor("equal", "other", other)
     return input.shape == other.shape and bool(np.all(input.array == other.array))
+
+
+# PyTorch's second names.
+greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne

@@ -8,14 +8,14 @@ import numpy as np
 
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import check_broadcast, check_tensor, is_array, numeric, promote
-from minidl.ops.elementwise import _mask
+from minidl.ops.elementwise import _mask, clamp
 from minidl.ops.shape import _clone
 from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
-__all__ = ["lerp", "addcmul", "addcdiv", "nan_to_num"]
+__all__ = ["lerp", "addcmul", "addcdiv", "nan_to_num", "clamp_min", "clamp_max"]
 
 
 def _lerp_forward(start: np.ndarray, end: np.ndarray, weight: Any) -> np.ndarray:
@@ -133,3 +133,13 @@ def nan_to_num(
         limits.max if posinf is None else posinf,
         limits.min if neginf is None else neginf,
     )
+
+
+def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
+    """``maximum(input, min)``: :func:`minidl.clamp` from below only."""
+    return clamp(input, min, None)
+
+
+def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
+    """``minimum(input, max)``: :func:`minidl.clamp` from above only."""
+    return clamp(input, None, max)

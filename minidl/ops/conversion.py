@@ -68,6 +68,21 @@ def half(input: Tensor) -> Tensor:
     return to(input, dtypes.float16)
 
 
+def byte(input: Tensor) -> Tensor:
+    """``input`` in uint8, rounded towards zero."""
+    return to(input, dtypes.uint8)
+
+
+def char(input: Tensor) -> Tensor:
+    """``input`` in int8, rounded towards zero."""
+    return to(input, dtypes.int8)
+
+
+def short(input: Tensor) -> Tensor:
+    """``input`` in int16, rounded towards zero."""
+    return to(input, dtypes.int16)
+
+
 def int(input: Tensor) -> Tensor:
     """``input`` in int32, rounded towards zero."""
     return to(input, dtypes.int32)
