@@ -23,6 +23,8 @@ from minidl.anomaly import detect_anomaly as detect_anomaly
 from minidl.autograd import grad as grad
 from minidl.creation import *
 from minidl.device import device as device
+from minidl.device import get_default_device as get_default_device
+from minidl.device import set_default_device as set_default_device
 from minidl.drawing import *
 from minidl.dtypes import *
 from minidl.dtypes import bool_ as bool

@@ -8,7 +8,7 @@ from minidl.errors import ArgumentError, must
 
 
 class device:
-    """``device("cpu")``, where all tensors are.
+    """``device("cpu")``, where all tensors are. As a context (``with device("cpu"):``) it changes nothing.
 
     Raises:
         ArgumentError: any other device.
@@ -25,6 +25,12 @@ class device:
             name = str(type) if index is None else f"{type}:{index}"
             raise ArgumentError(must("device", "type", "'cpu'", repr(name)))
 
+    def __enter__(self) -> device:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
     def __str__(self) -> str:
         return self.type
 
@@ -36,3 +42,21 @@ class device:
 
     def __hash__(self) -> int:
         return hash(self.type)
+
+
+_device = device  # under a name that the argument below does not hide
+
+
+def get_default_device() -> device:
+    """Where tensors are made that are told no device: the CPU."""
+    return device()
+
+
+def set_default_device(device: Any) -> None:
+    """Accepts the CPU, or None.
+
+    Raises:
+        ArgumentError: any other device.
+    """
+    if device is not None:
+        _device(device)

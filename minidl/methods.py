@@ -185,7 +185,8 @@ class Methods:
     diag, diagonal = matrices.diag, matrices.diagonal
 
     # Conversion
-    to, type, type_as, cpu = conversion.to, conversion.type, conversion.type_as, conversion.cpu
+    to, type, type_as = conversion.to, conversion.type, conversion.type_as
+    cpu, cuda = conversion.cpu, conversion.cuda
     float, double, half = conversion.float, conversion.double, conversion.half
     int, long, bool = conversion.int, conversion.long, conversion.bool
     byte, char, short = conversion.byte, conversion.char, conversion.short

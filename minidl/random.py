@@ -8,13 +8,30 @@ augmentation depends neither on the number of workers nor on the order in which 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, DTypeError, must
+from minidl.device import device as Device
+from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 
-__all__ = ["Generator", "default_generator", "initial_seed", "manual_seed"]
+__all__ = [
+    "Generator", "default_generator", "initial_seed", "manual_seed", "seed", "get_rng_state", "set_rng_state",
+]  # fmt: skip
+
+_STATE = np.dtype(  # what get_state packs into bytes: the seed, and NumPy's state of Philox
+    [("seed", "<u8"), ("counter", "<u8", 4), ("key", "<u8", 2), ("buffer", "<u8", 4), ("buffer_pos", "<u8"),
+     ("has_uint32", "<u8"), ("uinteger", "<u8")]
+)  # fmt: skip
+_handed_out: Callable[[np.ndarray], Any] = np.asarray
+
+
+def states_are(form: Callable[[np.ndarray], Any]) -> None:
+    """Hand out states as ``form(array)``: this file knows no Tensor, so ``minidl.tensor`` says that they are one."""
+    global _handed_out
+    _handed_out = form
 
 
 def _check_seed(op: str, seed: int) -> int:
@@ -43,9 +60,10 @@ class Generator:
     ``generator.numpy`` is the underlying :class:`numpy.random.Generator`.
     """
 
-    def __init__(self, device: object = "cpu") -> None:
-        if str(device) != "cpu":
+    def __init__(self, device: Any = "cpu") -> None:
+        if str(device) not in ("cpu", "cpu:0"):
             raise ArgumentError(must("Generator", "device", "'cpu'", repr(device)))
+        self.device = Device()
         self.manual_seed(0)
 
     def manual_seed(self, seed: int) -> Generator:
@@ -63,14 +81,45 @@ class Generator:
         """The seed that the stream began with."""
         return self._seed
 
-    def get_state(self) -> dict[str, Any]:
-        """The whole state, as nested dicts of numbers and arrays."""
-        return {"seed": self._seed, "bit_generator": self.numpy.bit_generator.state}
+    def get_state(self) -> Any:
+        """All of the state, as a tensor of bytes: what :meth:`set_state` takes, and :func:`minidl.save`."""
+        philox: Any = self.numpy.bit_generator.state
+        state = np.zeros((), _STATE)
+        state["seed"], state["counter"], state["key"] = (
+            self._seed,
+            philox["state"]["counter"],
+            philox["state"]["key"],
+        )
+        for name in ("buffer", "buffer_pos", "has_uint32", "uinteger"):
+            state[name] = philox[name]
+        return _handed_out(np.frombuffer(bytearray(state.tobytes()), np.uint8))
 
-    def set_state(self, state: dict[str, Any]) -> Generator:
-        """Continue from what :meth:`get_state` returned."""
-        self._seed = state["seed"]
-        self.numpy.bit_generator.state = state["bit_generator"]
+    def set_state(self, new_state: Any) -> Generator:
+        """Continue from what :meth:`get_state` returned; returns the generator itself.
+
+        Raises:
+            DTypeError: it is no tensor of bytes.
+            ShapeError: it is of another length than a state's.
+        """
+        array = getattr(new_state, "array", new_state)
+        if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+            got = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+            raise DTypeError(must("set_state", "new_state", "a uint8 Tensor, as get_state returns", got))
+        if array.shape != (_STATE.itemsize,):
+            raise ShapeError(must("set_state", "new_state", f"of shape ({_STATE.itemsize},)", array.shape))
+        state = np.frombuffer(array.tobytes(), _STATE)[0]
+        if state["buffer_pos"] > 4 or state["has_uint32"] > 1:
+            raise ArgumentError(must("set_state", "new_state", "what get_state returned", "other bytes"))
+        self._seed = int(state["seed"])
+        self.numpy = stream(self._seed)
+        self.numpy.bit_generator.state = {
+            "bit_generator": "Philox",
+            "state": {"counter": state["counter"].astype(np.uint64), "key": state["key"].astype(np.uint64)},
+            "buffer": state["buffer"].astype(np.uint64),
+            "buffer_pos": int(state["buffer_pos"]),
+            "has_uint32": int(state["has_uint32"]),
+            "uinteger": int(state["uinteger"]),
+        }
         return self
 
 
@@ -86,6 +135,53 @@ def manual_seed(seed: int) -> Generator:
 def initial_seed() -> int:
     """The seed that the default generator began with."""
     return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Seed the default generator with a number taken from the operating system; returns it."""
+    return default_generator.seed()
+
+
+def get_rng_state() -> Any:
+    """The state of the default generator, as a tensor of bytes, to continue from later with :func:`set_rng_state`.
+
+    >>> import minidl
+    >>> state = minidl.get_rng_state()
+    >>> first = minidl.rand(3)
+    >>> minidl.set_rng_state(state)
+    >>> minidl.equal(minidl.rand(3), first)
+    True
+    """
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Let the default generator continue from what :func:`get_rng_state` returned (see :meth:`Generator.set_state`)."""
+    default_generator.set_state(new_state)
+
+
+@contextmanager
+def fork_rng(
+    devices: Any = None,
+    enabled: bool = True,
+    *,
+    device_type: str | None = None,  # noqa: ARG001 - PyTorch's argument, without meaning here
+) -> Iterator[None]:
+    """What is drawn within this context leaves the default generator as it was before.
+
+    Args:
+        devices: none, as there is only the CPU.
+        enabled: False makes the context do nothing.
+        device_type: not looked at.
+    """
+    if devices:
+        raise ArgumentError(must("fork_rng", "devices", "empty, as there is only the CPU", devices))
+    state = default_generator.get_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            default_generator.set_state(state)
 
 
 def numpy_generator(generator: Generator | None) -> np.random.Generator:

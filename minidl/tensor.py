@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl import anomaly, inplace, numpy_protocol
+from minidl import anomaly, inplace, numpy_protocol, random
 from minidl.dtypes import as_dtype, get_default_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
 from minidl.grad_mode import enable_grad, thread
@@ -337,6 +337,9 @@ def from_numpy(array: np.ndarray) -> Tensor:
     tensor = Tensor(array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("=")))
     tensor._memory.exposed = True
     return tensor
+
+
+random.states_are(from_numpy)
 
 
 # --- Going backward -------------------------------------------------------------------------------------------

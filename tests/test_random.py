@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minidl
-from minidl.errors import ArgumentError, DTypeError
+from minidl.errors import ArgumentError, DTypeError, ShapeError
 from minidl.random import stream
 
 DRAWS = {
@@ -90,6 +90,86 @@ def test_a_saved_state_does_not_move_on_with_its_generator() -> None:
     state = generator.get_state()
     expected = minidl.rand(50, generator=generator).tolist()
     assert minidl.rand(50, generator=generator.set_state(state)).tolist() == expected
+
+
+def test_the_default_generators_state() -> None:
+    minidl.manual_seed(3)
+    minidl.rand(3)
+    state = minidl.get_rng_state()
+    assert (type(state), state.dtype, state.ndim) == (minidl.Tensor, minidl.uint8, 1)
+    kept = state.tolist()
+    expected = minidl.randn(4).tolist(), minidl.randperm(9).tolist(), minidl.initial_seed()
+    assert state.tolist() == kept
+    for same in (state, state.cpu(), state.clone(), minidl.random.get_rng_state().new_tensor(kept)):
+        minidl.set_rng_state(same)
+        assert (minidl.randn(4).tolist(), minidl.randperm(9).tolist(), minidl.initial_seed()) == expected
+    fresh = minidl.seed()
+    assert minidl.initial_seed() == fresh == minidl.random.initial_seed()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "message"),
+    [
+        ([1, 2], DTypeError, "set_state: new_state must be a uint8 Tensor, as get_state returns, got list"),
+        (minidl.zeros(3), DTypeError, "set_state: new_state must be a uint8 Tensor, as get_state returns, got float32"),
+        (minidl.tensor([1], dtype=minidl.uint8), ShapeError,
+         r"set_state: new_state must be of shape \(112,\), got \(1,\)"),
+        (minidl.full((112,), 255, dtype=minidl.uint8), ArgumentError,
+         "set_state: new_state must be what get_state returned, got other bytes"),
+    ],
+)  # fmt: skip
+def test_what_is_no_state(state: Any, kind: type[Exception], message: str) -> None:
+    minidl.manual_seed(2)
+    first = minidl.rand(2).tolist()
+    minidl.manual_seed(2)
+    with pytest.raises(kind, match=message):
+        minidl.set_rng_state(state)
+    assert minidl.rand(2).tolist() == first
+
+
+def test_a_forked_generator_leaves_no_trace() -> None:
+    minidl.manual_seed(5)
+    expected = minidl.rand(3).tolist()
+    minidl.manual_seed(5)
+    with minidl.random.fork_rng():
+        minidl.manual_seed(9)
+        minidl.rand(7)
+    with pytest.raises(TypeError), minidl.random.fork_rng():
+        minidl.rand(4).backward(1, 2, 3, 4, 5)
+    assert minidl.rand(3).tolist() == expected
+    with minidl.random.fork_rng(enabled=False):
+        minidl.manual_seed(5)
+    assert minidl.rand(3).tolist() == expected
+    with (
+        pytest.raises(
+            ArgumentError, match=r"fork_rng: devices must be empty, as there is only the CPU, got \[0\]"
+        ),
+        minidl.random.fork_rng([0]),
+    ):
+        pass
+
+
+def test_pytorchs_lines_about_generators_run_as_they_are() -> None:
+    """The same program in both libraries: each repeats its own numbers."""
+    torch = pytest.importorskip("torch")
+    for library in (minidl, torch):
+        generator = library.Generator(device="cpu").manual_seed(1)
+        assert generator.device == library.device("cpu")
+        assert generator.initial_seed() == 1
+        first = library.randn(3, generator=generator)
+        state = generator.get_state()
+        second = library.randn(3, generator=generator)
+        assert library.equal(library.randn(3, generator=library.Generator().manual_seed(1)), first)
+        assert library.equal(library.randn(3, generator=library.Generator().set_state(state)), second)
+        checkpoint = {"rng": library.get_rng_state()}
+        value = library.rand(2)
+        library.set_rng_state(checkpoint["rng"].cpu().to("cpu").type(library.uint8))
+        assert library.equal(library.rand(2), value)
+        with library.random.fork_rng(devices=[], enabled=True):
+            library.random.manual_seed(0)
+        library.cuda.manual_seed(0)
+        library.cuda.manual_seed_all(0)
+        assert isinstance(library.random.seed(), int)
 
 
 def test_seeds() -> None:

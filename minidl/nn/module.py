@@ -17,7 +17,7 @@ from minidl.errors import ArgumentError, DTypeError, must
 from minidl.nn import checkpoint, freezing, printing
 from minidl.nn.hooks import Hooks, call_with_hooks
 from minidl.nn.parameter import Parameter
-from minidl.ops.arguments import check_device, is_device
+from minidl.ops.arguments import check_device, is_device, no_cuda
 from minidl.tensor import RemovableHandle, Tensor
 
 M = TypeVar("M", bound="Module")
@@ -300,6 +300,10 @@ class Module:
     def cpu(self: M) -> M:
         """Itself: there is no other device."""
         return self
+
+    def cuda(self: M, device: Any = None) -> M:  # noqa: ARG002 - PyTorch's argument
+        """An error, as in PyTorch without CUDA."""
+        no_cuda("cuda")
 
     def float(self: M) -> M:
         """``to(float32)``."""

@@ -198,6 +198,12 @@ def check_device(op: str, device: Any) -> None:
         raise ArgumentError(must(op, "device", "'cpu'", repr(str(device))))
 
 
+def no_cuda(op: str) -> NoReturn:
+    raise ArgumentError(
+        f"{op}: minidl computes on the CPU; use .to(device), with 'cuda' only where cuda.is_available()"
+    )
+
+
 def check_bool(op: str, argument: str, value: Any) -> None:
     if not isinstance(value, (bool, np.bool_)):
         raise DTypeError(must(op, argument, "a bool", repr(value)))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_device, check_tensor, is_array, is_device
+from minidl.ops.arguments import cast, check_device, check_tensor, is_array, is_device, no_cuda
 from minidl.ops.shape import clone
 
 if TYPE_CHECKING:
@@ -101,3 +101,8 @@ def bool(input: Tensor) -> Tensor:
 def cpu(input: Tensor) -> Tensor:
     """``input`` itself: there is no other device."""
     return input
+
+
+def cuda(input: Tensor, device: Any = None, non_blocking: Any = False) -> Tensor:  # noqa: ARG001 - PyTorch's arguments
+    """An error, as in PyTorch without CUDA."""
+    no_cuda("cuda")
