@@ -99,7 +99,7 @@ def grad(
 
     def deliver(node: Node, g: Any, new: bool) -> None:
         if node in wanted:
-            found[node] = as_tensor(g if new else g.copy() if not isinstance(g, Tensor) else g)
+            found[node] = as_tensor(g if new or isinstance(g, Tensor) else np.copy(g, order="K"))
 
     tensors = _tensors("grad", "outputs", outputs)
     gradients = _gradients("grad", tensors, grad_outputs)

@@ -45,6 +45,19 @@ def memory_order(a: np.ndarray) -> tuple[int, ...]:
     return tuple(sorted(range(a.ndim), key=lambda axis: -a.strides[axis]))
 
 
+def order_in_memory(a: np.ndarray) -> tuple[int, ...] | None:
+    """The axes by which a dense array is C-contiguous when transposed; None where it is as it stands.
+
+    What ``np.empty_like`` makes is dense; of an argument that need not be so.
+    """
+    return None if a.flags.c_contiguous else memory_order(a)
+
+
+def flat(a: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
+    """The elements in one dimension, the last of ``axes`` the fastest: a view if the memory is in that order."""
+    return plain(a if axes is None else a.transpose(axes)).reshape(-1)
+
+
 class _WriteableView:
     """Presents an array's memory to NumPy as writeable, and keeps the array alive meanwhile."""
 

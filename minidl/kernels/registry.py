@@ -103,6 +103,11 @@ class Operation:
         self._loaded.pop(name, None)
 
 
+def is_forced(operation_name: str) -> bool:
+    """Whether an implementation of the operation is forced, so that no short cut may be taken around it."""
+    return operation_name in _forced.names
+
+
 def operations() -> tuple[str, ...]:
     """The names of all operations that have kernels."""
     return tuple(_operations)

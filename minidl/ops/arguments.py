@@ -11,6 +11,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import ArgumentError, DimensionError, DTypeError, GradError, ShapeError, must
+from minidl.grad_mode import is_grad_enabled
 from minidl.tape import Op
 
 _cast: Op = Op("to", lambda x, dtype: x.astype(dtype), lambda g, _y, _x, _dtype: _cast(g, _x.dtype))
@@ -69,6 +70,11 @@ def is_array(x: Any) -> bool:
 def is_operand(x: Any) -> bool:
     """Whether arithmetic takes it: a tensor or a number."""
     return is_array(x) or isinstance(x, (bool, int, float, np.number, np.bool_))
+
+
+def wants_gradient(x: Any) -> bool:
+    """Whether a call with ``x`` will be recorded, and so should prepare what its backward reads."""
+    return is_grad_enabled() and getattr(x, "requires_grad", False)
 
 
 def check_tensor(op: str, argument: str, x: Any) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 
 from minidl.errors import DimensionError, DTypeError, ShapeError, must, warn
 from minidl.ops.activation import _log_softmax, _softmax
-from minidl.ops.arguments import check_tensor, floats, promote, reject
-from minidl.ops.loss import wants_gradient
+from minidl.ops.arguments import check_tensor, floats, promote, reject, wants_gradient
 from minidl.ops.reduce import _sum
 from minidl.ops.reduction import chosen, reduced
 from minidl.ops.shape import _reshape

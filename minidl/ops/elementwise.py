@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
+from minidl.kernels import relu as relu_kernels
 from minidl.ops.arguments import (
     check_broadcast,
     check_tensor,
@@ -237,7 +238,8 @@ def _sigmoid_forward(x: np.ndarray) -> np.ndarray:
 
 
 _sigmoid = Op("sigmoid", _sigmoid_forward, lambda g, y, _x: g * (y * (1.0 - y)))
-_relu = Op("relu", lambda x: np.maximum(x, 0), lambda g, y, _x: _mask(g, (y <= 0) ^ True))
+_relu = Op("relu", relu_kernels.forward, lambda g, y, _x: _relu_backward(g, y))
+_relu_backward: Op = Op("relu_backward", relu_kernels.input_grad, lambda v, _h, _g, y: _relu_backward(v, y))
 
 
 def sigmoid(input: Tensor) -> Tensor:

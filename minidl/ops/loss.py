@@ -13,21 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must, warn
-from minidl.grad_mode import is_grad_enabled
 from minidl.kernels import bce_with_logits
 from minidl.ops.activation import _logsigmoid
-from minidl.ops.arguments import check_broadcast, check_tensor, floats, promote, reject
+from minidl.ops.arguments import check_broadcast, check_tensor, floats, promote, reject, wants_gradient
 from minidl.ops.elementwise import _abs, _clamp, _sigmoid, _square, square
 from minidl.ops.reduction import chosen, reduced, scale
 from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
-
-
-def wants_gradient(x: Any) -> bool:
-    """Whether a loss of ``x`` will be gone through backward."""
-    return is_grad_enabled() and getattr(x, "requires_grad", False)
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------------

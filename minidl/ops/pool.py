@@ -14,7 +14,7 @@ from minidl.errors import ShapeError, must
 from minidl.kernels import avg_pool2d as avg_kernels
 from minidl.kernels import max_pool2d as max_kernels
 from minidl.kernels.windows import output_sizes
-from minidl.ops.arguments import as_int, cast, check_tensor, floats, numeric, pair, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, floats, numeric, pair, reject, wants_gradient
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -24,14 +24,20 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 
 # The gradient of a maximum goes to the pixel where it was found. The indices of these pixels are constants: sending
-# values to them (scatter) and fetching values from them (gather) are linear, and each other's derivative.
+# values to them and fetching values from them are linear, and each other's derivative. ``_send_back`` knows the windows
+# besides, which lets it write each pixel once; ``_scatter`` takes indices from wherever they come.
 _max_pool2d = Op(
     "max_pool2d",
     max_kernels.forward,
-    lambda g, _y, _x, _kernel, _stride, _padding, _dilation, _ceil, indices: _scatter(g, indices, _x.shape),
+    lambda g, _y, _x, kernel, stride, padding, dilation, _ceil, _want, indices: _send_back(
+        g, indices, _x.shape, kernel, stride, padding, dilation
+    ),
+)
+_send_back: Op = Op(
+    "max_pool2d_backward", max_kernels.input_grad, lambda v, _y, _g, indices, *_windows: _gather(v, indices)
 )
 _scatter: Op = Op(
-    "max_pool2d_scatter", max_kernels.input_grad, lambda v, _y, _g, indices, _shape: _gather(v, indices)
+    "max_pool2d_scatter", max_kernels.scatter, lambda v, _y, _g, indices, _shape: _gather(v, indices)
 )
 _gather: Op = Op(
     "max_pool2d_gather", max_kernels.gather, lambda g, _y, _v, indices: _scatter(g, indices, _v.shape)
@@ -103,9 +109,9 @@ def max_pool2d(
     x = _images("max_pool2d", input)
     geometry = _windows("max_pool2d", x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     if not return_indices:
-        y = _max_pool2d(x, *geometry, bool(ceil_mode))
+        y = _max_pool2d(x, *geometry, bool(ceil_mode), wants_gradient(x))
         return y if input.ndim == 4 else _reshape(y, y.shape[1:])
-    y, indices = _max_pool2d.with_extras(x, *geometry, bool(ceil_mode))
+    y, indices = _max_pool2d.with_extras(x, *geometry, bool(ceil_mode), True)
     indices = cast(indices, np.dtype(np.int64))
     return (y, indices) if input.ndim == 4 else (_reshape(y, y.shape[1:]), _reshape(indices, y.shape[1:]))
 

@@ -54,11 +54,11 @@ def max_pool1d(
     """
     x = _row("max_pool1d", input)
     kernel, step, around, apart = _geometry("max_pool1d", x.shape[3], kernel_size, stride, padding, dilation)
-    y, indices = max_pool2d(
-        x, (1, kernel), (1, step), (0, around), (1, apart), ceil_mode, return_indices=True
-    )
+    windows = ((1, kernel), (1, step), (0, around), (1, apart), ceil_mode, return_indices)
+    pooled = max_pool2d(x, *windows)
+    y, *indices = pooled if return_indices else (pooled,)
     shape = (*input.shape[:-1], y.shape[3])
-    return (_reshape(y, shape), _reshape(indices, shape)) if return_indices else _reshape(y, shape)
+    return (_reshape(y, shape), _reshape(indices[0], shape)) if return_indices else _reshape(y, shape)
 
 
 def avg_pool1d(

@@ -8,7 +8,8 @@ import pytest
 
 from minidl.kernels import memory
 
-# Touches 16 MB of fresh memory 20 times over, and prints how many pages were new to the process after a warm-up.
+# Touches 16 MB of fresh memory 20 times over, and 64 MB in one piece, and prints how many pages were new to the
+# process after a warm-up.
 SCRIPT = """
 import resource, sys
 import numpy as np
@@ -18,6 +19,8 @@ for step in range(22):
     if step == 2:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     a = [np.ones(1 << 18) for _ in range(8)]
+    del a
+    a = np.ones(1 << 23)  # 64 MB
     del a
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """

@@ -37,11 +37,16 @@ def test_max_pooling_equals_pytorchs(name, shape, window, ceil_mode, dilation):
     g = _images(expected.shape, 1)
     expected.backward(torch.from_numpy(g))
     with use(max_pool2d=name):
-        y, indices = max_pool2d.forward(x, *window, dilation, ceil_mode)
-        dx = max_pool2d.input_grad(g, indices, x.shape)
+        y, indices = max_pool2d.forward(x, *window, dilation, ceil_mode, True)
+        dx = max_pool2d.input_grad(g, indices, x.shape, *window, dilation)
+        scattered = max_pool2d.scatter(g, indices, x.shape)
+        alone, none = max_pool2d.forward(x, *window, dilation, ceil_mode, False)
     np.testing.assert_array_equal(y, expected.detach().numpy())
     np.testing.assert_array_equal(indices, places.numpy())
     np.testing.assert_allclose(dx, tx.grad.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(scattered, tx.grad.numpy(), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(alone, y)
+    assert none is None
 
 
 @pytest.mark.parametrize("name", available("max_pool2d"))
@@ -53,7 +58,7 @@ def test_max_pooling_passes_nan_and_infinities_on_as_pytorch_does(name, channels
         x[np.random.default_rng(seed).random(x.shape) < 0.2] = value
     expected, places = torch.nn.functional.max_pool2d(torch.from_numpy(x), 3, 2, 1, return_indices=True)
     with use(max_pool2d=name):
-        y, indices = max_pool2d.forward(x, (3, 3), (2, 2), (1, 1), (1, 1), False)
+        y, indices = max_pool2d.forward(x, (3, 3), (2, 2), (1, 1), (1, 1), False, True)
     np.testing.assert_array_equal(y, expected.numpy())
     np.testing.assert_array_equal(indices, places.numpy())
 
@@ -61,7 +66,9 @@ def test_max_pooling_passes_nan_and_infinities_on_as_pytorch_does(name, channels
 @pytest.mark.parametrize("name", available("max_pool2d"))
 def test_a_window_of_minus_infinities_gives_its_first_pixel(name):
     with use(max_pool2d=name):
-        y, indices = max_pool2d.forward(np.full((1, 1, 4, 4), -np.inf), (2, 2), (2, 2), (0, 0), (1, 1), False)
+        y, indices = max_pool2d.forward(
+            np.full((1, 1, 4, 4), -np.inf), (2, 2), (2, 2), (0, 0), (1, 1), False, True
+        )
     assert (y == -np.inf).all()
     assert indices.ravel().tolist() == [0, 2, 8, 10]
 
@@ -70,21 +77,23 @@ def test_a_window_of_minus_infinities_gives_its_first_pixel(name):
 def test_a_window_without_a_pixel_has_no_index_and_takes_no_gradient(name):
     x = np.ones((1, 1, 2, 2))
     with use(max_pool2d=name):
-        y, indices = max_pool2d.forward(x, (2, 2), (1, 1), (1, 1), (3, 1), False)
+        y, indices = max_pool2d.forward(x, (2, 2), (1, 1), (1, 1), (3, 1), False, True)
         assert (y == -np.inf).all()
         assert (indices == -1).all()
-        assert not max_pool2d.input_grad(np.ones(y.shape), indices, x.shape).any()
+        assert not max_pool2d.input_grad(
+            np.ones(y.shape), indices, x.shape, (2, 2), (1, 1), (1, 1), (3, 1)
+        ).any()
         assert not max_pool2d.gather(x, indices).any()
 
 
 @pytest.mark.parametrize("name", available("max_pool2d"))
-def test_gather_and_input_grad_are_transposes(name):
+def test_gather_and_scatter_are_transposes(name):
     x, v = _images((2, 3, 8, 7)), _images((2, 3, 8, 7), 1)
     with use(max_pool2d=name):
-        y, indices = max_pool2d.forward(x, (3, 3), (2, 1), (1, 1), (1, 1), False)
+        y, indices = max_pool2d.forward(x, (3, 3), (2, 1), (1, 1), (1, 1), False, True)
         g = _images(y.shape, 2)
         np.testing.assert_array_equal(max_pool2d.gather(x, indices), y)
-        scattered = np.vdot(max_pool2d.input_grad(g, indices, x.shape), v)
+        scattered = np.vdot(max_pool2d.scatter(g, indices, x.shape), v)
         assert np.vdot(g, max_pool2d.gather(v, indices)) == pytest.approx(scattered, rel=1e-12)
 
 
@@ -110,7 +119,7 @@ def test_average_pooling_equals_pytorchs(name, shape, window, ceil_mode, count_i
 
 def test_float16_is_left_to_the_reference():
     x = np.arange(16, dtype=np.float16).reshape(1, 1, 4, 4)
-    y, indices = max_pool2d.forward(x, (2, 2), (2, 2), (0, 0), (1, 1), False)
+    y, indices = max_pool2d.forward(x, (2, 2), (2, 2), (0, 0), (1, 1), False, True)
     assert y.dtype == np.float16
     assert y.ravel().tolist() == indices.ravel().tolist() == [5, 7, 13, 15]
     assert avg_pool2d.forward(x, (2, 2), (2, 2), (0, 0), False, True, None).ravel().tolist() == [

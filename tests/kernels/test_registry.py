@@ -93,7 +93,7 @@ def test_a_forced_kernel_that_does_not_support_the_call_is_an_error():
             match=r"'direct' is forced by use\(\) but does not support .*float16.*reference, direct",
         ),
     ):
-        kernels.max_pool2d.forward(x, (2, 2), (2, 2), (0, 0), (1, 1), False)
+        kernels.max_pool2d.forward(x, (2, 2), (2, 2), (0, 0), (1, 1), False, True)
 
 
 def test_a_registered_module_is_imported_on_first_use(restored, tmp_path, monkeypatch):
@@ -116,7 +116,7 @@ def test_a_second_registration_replaces_the_first(restored):
 
 def test_a_module_without_the_operations_functions_is_an_error(restored):
     kernels.register("max_pool2d", "mine", module="minidl.kernels.avg_pool2d.reference")
-    with pytest.raises(KernelError, match=r"'mine' \(minidl.*avg_pool2d.reference\) has no function gather"):
+    with pytest.raises(KernelError, match=r"'mine' \(minidl.*avg_pool2d.reference\) has no function scatter"):
         restored.load("mine")
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from minidl.kernels.cases import convolutions, losses, optimizer_steps, pooling
+from minidl.kernels.cases import activations, convolutions, losses, optimizer_steps, pooling
 from minidl.kernels.cases.case import Case
 
 __all__ = ["CASES", "Case"]
 
 CASES: dict[str, Callable[[], Iterator[Case]]] = {
     **convolutions.CASES,
+    **activations.CASES,
     **pooling.CASES,
     **losses.CASES,
     **optimizer_steps.CASES,

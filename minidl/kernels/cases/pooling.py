@@ -16,6 +16,10 @@ _POOLS: tuple[Any, ...] = (
     ((2, 3, 8, 8), (2, 2), (2, 2), (0, 0), (1, 1), False),
     ((2, 17, 9, 7), (3, 3), (2, 2), (1, 1), (1, 1), False),
     ((2, 17, 8, 7), (3, 2), (2, 3), (1, 1), (1, 1), True),
+    ((1, 64, 9, 7), (2, 2), (2, 2), (0, 0), (1, 1), False),  # a row and a column are in no window
+    ((2, 5, 7, 7), (2, 2), (2, 2), (0, 0), (1, 1), True),  # the last windows hang over
+    ((2, 33, 80, 82), (2, 2), (2, 2), (0, 0), (1, 1), False),  # large enough for the pool of threads
+    ((2, 24, 60, 60), (3, 3), (2, 2), (1, 1), (1, 1), False),
     ((1, 4, 7, 10), (2, 3), (3, 4), (0, 0), (1, 1), True),
     ((2, 2, 9, 9), (3, 3), (1, 1), (1, 0), (2, 3), False),
     ((1, 1, 2, 5), (2, 2), (1, 1), (1, 1), (3, 1), False),  # some windows hold no pixel
@@ -31,9 +35,12 @@ def _max_pool2d_cases() -> Iterator[Case]:
         if x.size > 8:
             x.flat[5] = np.nan
             x.flat[-1] = -np.inf
-        y, indices = reference.forward(x, *rest)
-        yield Case("forward", (x, *rest), dtype_only, True)
-        yield Case("input_grad", (random(2, *y.shape), indices, x_shape), dtype_only, True)
+        y, indices = reference.forward(x, *rest, True)
+        for want_indices in (True, False):
+            yield Case("forward", (x, *rest, want_indices), dtype_only, True)
+        g = random(2, *y.shape)
+        yield Case("input_grad", (g, indices, x_shape, *rest[:-1]), dtype_only, True)
+        yield Case("scatter", (g, indices, x_shape), dtype_only, True)
         yield Case("gather", (random(3, *x_shape), indices), dtype_only, True)
 
 

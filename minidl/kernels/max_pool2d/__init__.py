@@ -26,23 +26,44 @@ def policy(dtype: np.dtype) -> str:
     return "direct" if compiled_for(dtype) else "reference"
 
 
-operation = Operation("max_pool2d", ("forward", "input_grad", "gather"), policy)
+operation = Operation("max_pool2d", ("forward", "input_grad", "scatter", "gather"), policy)
 register("max_pool2d", "reference", module="minidl.kernels.max_pool2d.reference")
 register("max_pool2d", "direct", module="minidl.kernels.max_pool2d.direct")
 
 
 def forward(
-    x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """The maxima y, and their indices."""
-    return operation.select(x.dtype).forward(x, kernel_size, stride, padding, dilation, ceil_mode)
+    x: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+    want_indices: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The maxima y, and their indices, or None where they are not wanted."""
+    kernel = operation.select(x.dtype)
+    return kernel.forward(x, kernel_size, stride, padding, dilation, ceil_mode, want_indices)
 
 
-def input_grad(g: np.ndarray, indices: np.ndarray, x_shape: Shape4) -> np.ndarray:
-    """The gradient with respect to x, given g = dL/dy: g summed into the places that the indices name."""
-    return operation.select(g.dtype).input_grad(g, indices, x_shape)
+def input_grad(
+    g: np.ndarray,
+    indices: np.ndarray,
+    x_shape: Shape4,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> np.ndarray:
+    """The gradient with respect to x, given g = dL/dy: at each pixel the g of the windows whose maximum it is."""
+    kernel = operation.select(g.dtype)
+    return kernel.input_grad(g, indices, x_shape, kernel_size, stride, padding, dilation)
+
+
+def scatter(g: np.ndarray, indices: np.ndarray, x_shape: Shape4) -> np.ndarray:
+    """g summed into the pixels that the indices name, whatever windows they were found in: as ``input_grad``."""
+    return operation.select(g.dtype).scatter(g, indices, x_shape)
 
 
 def gather(v: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The values of v (N, C, H, W) at the indices, 0 where one is -1: what ``input_grad`` is the transpose of."""
+    """The values of v (N, C, H, W) at the indices, 0 where one is -1: what ``scatter`` is the transpose of."""
     return operation.select(v.dtype).gather(v, indices)

@@ -22,8 +22,14 @@ def supports(dtype: np.dtype) -> bool:
 
 
 def forward(
-    x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
-) -> tuple[np.ndarray, np.ndarray]:
+    x: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+    want_indices: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
     """See ``minidl.kernels.max_pool2d.forward``."""
     n, c, h, w = x.shape
     oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation, ceil_mode)
@@ -39,11 +45,24 @@ def forward(
         better = inside & ((indices < 0) | (pixels > y) | np.isnan(pixels))
         y = np.where(better, pixels, y)
         indices = np.where(better, (rows * w + columns).astype(np.int32), indices)
-    return to_nchw(y), to_nchw(indices)
+    return to_nchw(y), to_nchw(indices) if want_indices else None
 
 
-def input_grad(g: np.ndarray, indices: np.ndarray, x_shape: Shape4) -> np.ndarray:
+def input_grad(
+    g: np.ndarray,
+    indices: np.ndarray,
+    x_shape: Shape4,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+) -> np.ndarray:
     """See ``minidl.kernels.max_pool2d.input_grad``."""
+    return scatter(g, indices, x_shape)
+
+
+def scatter(g: np.ndarray, indices: np.ndarray, x_shape: Shape4) -> np.ndarray:
+    """See ``minidl.kernels.max_pool2d.scatter``."""
     n, c, h, w = x_shape
     dx = np.zeros((n, h * w, c), g.dtype)
     sample, channel, row, column = np.nonzero(indices >= 0)

@@ -1,0 +1,39 @@
+"""Cases for activations: every number of dimensions, the edges between blocks, signed zeros, NaN and infinities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from minidl.kernels.cases.case import Case, random
+
+SHAPES: tuple[tuple[int, ...], ...] = (
+    (),
+    (0, 3),
+    (7,),
+    (3, 5, 7),
+    (2, 5, 6, 4),
+    ((1 << 14) + 1,),  # one element more than a block
+    (2, 9, 61, 67),
+)
+
+
+def _with_special_values(a: np.ndarray) -> np.ndarray:
+    if a.size > 8:
+        a.flat[1:8:2] = -0.0, np.nan, np.inf, -np.inf
+    return a
+
+
+def _problem(shape: tuple[int, ...]) -> Callable[[np.dtype], tuple[object, ...]]:
+    return lambda dtype: (dtype, int(np.prod(shape)))
+
+
+def _relu_cases() -> Iterator[Case]:
+    for shape in SHAPES:
+        x, g = _with_special_values(random(1, *shape)), random(2, *shape)
+        yield Case("forward", (x,), _problem(shape))
+        yield Case("input_grad", (g, np.asarray(np.maximum(x, 0))), _problem(shape))
+
+
+CASES: dict[str, Callable[[], Iterator[Case]]] = {"relu": _relu_cases}
