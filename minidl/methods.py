@@ -33,6 +33,7 @@ from minidl.ops import (
     scattering,
     shape,
     special,
+    statistics,
     trigonometric,
     vector_norm,
 )
@@ -137,7 +138,7 @@ class Methods:
     __hash__ = object.__hash__  # defining __eq__ takes it away; tensors are told apart by identity
 
     # Reductions
-    sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, reduce.var, reduce.std
+    sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, statistics.var, statistics.std
     max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
     argmax, argmin, logsumexp = reduce.argmax, reduce.argmin, reduce.logsumexp
     norm = vector_norm.norm

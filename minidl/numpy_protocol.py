@@ -16,7 +16,18 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import GradError, ShapeError, must
 from minidl.grad_mode import thread
-from minidl.ops import division, elementwise, joining, linalg, reduce, rounding, shape, special, trigonometric
+from minidl.ops import (
+    division,
+    elementwise,
+    joining,
+    linalg,
+    reduce,
+    rounding,
+    shape,
+    special,
+    statistics,
+    trigonometric,
+)
 from minidl.ops.arguments import cast, dims, is_array
 from minidl.tape import Op
 
@@ -46,10 +57,10 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: lambda a, axis=None, keepdims=False: reduce.mean(a, axis, keepdims),
     np.max: lambda a, axis=None, keepdims=False: reduce.amax(a, () if axis is None else axis, keepdims),
     np.min: lambda a, axis=None, keepdims=False: reduce.amin(a, () if axis is None else axis, keepdims),
-    np.var: lambda a, axis=None, ddof=0, keepdims=False: reduce.var(
+    np.var: lambda a, axis=None, ddof=0, keepdims=False: statistics.var(
         a, axis, correction=ddof, keepdim=keepdims
     ),
-    np.std: lambda a, axis=None, ddof=0, keepdims=False: reduce.std(
+    np.std: lambda a, axis=None, ddof=0, keepdims=False: statistics.std(
         a, axis, correction=ddof, keepdim=keepdims
     ),
     np.reshape: lambda a, shape: _reshape(a, shape),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from both import check, check_error, normal
+from both import check, check_error, normal, torch
+
+import minidl
 
 # Whatever an expression says, both must give it, with its dtype; x is (2, 3) of float64.
 SAME = """
@@ -47,6 +49,9 @@ y = x.clone(); y.cumprod_(0); y
 y = x.clone(); y[0, 1] = 0.0; y.cumprod_(0); y
 F.elu_(x.clone(), 0.5), F.selu_(x.clone()), F.leaky_relu_(x.clone(), 0.1)
 F.hardtanh_(x * 1, -0.3, 2.0), F.threshold_(x * 1, 0.0, -1.0), F.relu_(x * 1)
+T.einsum('ij->i', x.to(T.int8)), T.einsum('ij->ji', x.to(T.int8)), T.einsum('ij->', x > 0)
+x.bool().clamp(max=x < 0), T.clamp(x > 0, T.tensor([True, False, True]))
+F.hardtanh(x.to(T.uint8), -0.5, 2.0)
 F.avg_pool2d(x[None], 2, stride=())
 F.max_pool2d(x[None], (2, 3), stride=[])
 F.max_pool2d(x.long()[None], 2, return_indices=True)
@@ -96,3 +101,38 @@ F.max_pool2d(x.bool()[None], 2) -> max_pool2d: input
 @pytest.mark.parametrize(("call", "words"), [line.split(" -> ") for line in WRONG.strip().splitlines()])
 def test_wrong(call: str, words: str) -> None:
     check_error(call, words, x=np.array(normal(2, 3)))
+
+
+# Float16 is summed, squared and interpolated in float32: else values would overflow, and sums stand still.
+HALF = """
+x.var(0), x.std(1), T.var_mean(x * 100, 1)
+(x + 100).std(0)
+T.linalg.vector_norm(x, 1, dim=0), T.linalg.vector_norm(x, 6), T.norm(x * 100)
+F.normalize(x * 100, dim=1), F.cosine_similarity(x * 100, x.flip(0), dim=1)
+F.layer_norm(x * 100, (4,)), F.layer_norm(x.T, (3000,))
+F.rms_norm(x * 200, (4,)), F.rms_norm(x * 0.001, (4,), x[0])
+F.batch_norm(x * 100, None, None, training=True)
+F.group_norm(x[:8], 1, x[0], x[1]), F.instance_norm(x.T[None] * 100)
+m = T.zeros(4).half(); v = T.ones(4).half(); F.batch_norm(x, m, v, training=True); T.stack([m, v])
+F.interpolate(x.T[None], 7, mode='linear')
+x.sum(0), x.mean(1), x.T @ x, T.cumsum(x * 0.01, 0)
+"""
+
+
+@pytest.mark.parametrize("expression", HALF.strip().splitlines())
+def test_half_precision(expression: str) -> None:
+    check(expression, tol=4e-3, x=normal(3000, 4).astype(np.float16), second=False)
+
+
+def test_ctc_loss_of_float32_is_computed_in_float64() -> None:
+    """PyTorch's gradient is off by 3e-4 here, because float32 does not tell sums of 200 logarithms apart."""
+    logits = normal(200, 2, 8) * 3
+    labels, times, lengths = np.arange(60).reshape(2, 30) % 7 + 1, [200, 180], [30, 25]
+    gradients = []
+    for library, dtype in ((minidl, np.float32), (torch, np.float64)):
+        x = library.tensor(logits.astype(dtype), requires_grad=True)
+        f = library.nn.functional
+        f.ctc_loss(f.log_softmax(x, 2), library.tensor(labels), times, lengths, reduction="sum").backward()
+        gradients.append(x.grad.numpy())
+    assert gradients[0].dtype == np.float32
+    assert np.max(np.abs(gradients[0] - gradients[1])) < 2e-6

@@ -282,6 +282,11 @@ def one_of(op: str, argument: str, value: Any, choices: Sequence[Any]) -> None:
         reject(op, argument, " or ".join(map(repr, choices)), value)
 
 
+def widened(x: Any) -> Any:
+    """``x``, if it is of float16, as float32: for what would lose digits or overflow on the way, as in PyTorch."""
+    return _cast(x, dtypes.float32) if is_array(x) and x.dtype == dtypes.float16 else x
+
+
 def limits(dtype: np.dtype) -> tuple[float, float]:
     """The smallest and the largest finite number that ``dtype`` holds."""
     if dtype.kind == "b":

@@ -15,7 +15,7 @@ from minidl.ops.arguments import as_int, check_tensor, is_array, numeric
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.linalg import _check_operands, _matmul
 from minidl.ops.matrices import _diagonal
-from minidl.ops.reduce import _sum
+from minidl.ops.reduce import _sum, _summand
 from minidl.ops.shape import _permute, _reshape
 
 if TYPE_CHECKING:
@@ -174,9 +174,12 @@ def einsum(*args: Any) -> Tensor:
         raise ArgumentError(must("einsum", "operands", "at least one", "none"))
     for x in operands:
         check_tensor("einsum", "every operand", x)
-    _check_operands("einsum", operands[0], **{f"operand {i}": x for i, x in enumerate(operands)})
     inputs, output = _parsed(equation, operands)
     _check_fit(operands, inputs, output)
+    if len(operands) > 1:
+        _check_operands("einsum", operands[0], **{f"operand {i}": x for i, x in enumerate(operands)})
+    elif set(inputs[0]).difference(output):  # a sum, and so in int64 if of integers
+        operands = [_summand("einsum", operands[0], None)]
     result = _without_repeats(operands[0], inputs[0])
     for i in range(1, len(operands)):
         kept = {*output, *[n for labels in inputs[i + 1 :] for n in labels]}

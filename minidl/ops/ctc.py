@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, floats, is_array, plain, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, floats, is_array, plain, reject
 from minidl.ops.elementwise import _clamp, _mask, _where
 from minidl.ops.gathering import _gather, scatter_add_to
 from minidl.ops.joining import _cat, _stack
@@ -221,8 +221,10 @@ def ctc_loss(
     longest = labels.shape[1] if labels.ndim == 2 else labels.size
     lengths = _lengths("target_lengths", target_lengths, batch, longest)
     padded = _padded(labels, lengths, classes, blank)
-    states = _states(padded, lengths, times, steps, blank, log_probs.dtype)
-    losses = _ctc(_reshape(log_probs, (steps, batch, classes)), states, 0.0 if zero_infinity else math.inf)
+    # In double precision: a path's logarithm is a sum over all steps, and only its last digits tell it from others.
+    states = _states(padded, lengths, times, steps, blank, np.dtype(np.float64))
+    exact = cast(_reshape(log_probs, (steps, batch, classes)), states.ends.dtype)
+    losses = cast(_ctc(exact, states, 0.0 if zero_infinity else math.inf), log_probs.dtype)
     if reduction == "mean":
         losses = losses / np.maximum(lengths, 1).astype(log_probs.dtype)
     return reduced(_reshape(losses, ()) if reduction == "none" and not lead else losses, reduction)

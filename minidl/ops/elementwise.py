@@ -20,6 +20,7 @@ from minidl.ops.arguments import (
     check_tensor,
     floating,
     is_array,
+    limits,
     no_bools,
     numeric,
     promote,
@@ -306,11 +307,13 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         reject("clamp", "min or max", "given", None)
     operands = [x for x in (input, min, max) if x is not None]
     input, *bounds = promote("clamp", *operands)
-    numeric("clamp", input)
-    if input.dtype.kind == "f":
-        low, high = -math.inf, math.inf
-    else:
-        low, high = np.iinfo(input.dtype).min, np.iinfo(input.dtype).max
+    if (
+        not is_array(bounds[0]) or len(bounds) > 1
+    ):  # a single tensor makes it a maximum or minimum, of bools too
+        numeric("clamp", input)
+    low, high = (
+        (-math.inf, math.inf) if input.dtype.kind == "f" else map(input.dtype.type, limits(input.dtype))
+    )
     low = low if min is None else bounds.pop(0)
     high = high if max is None else bounds.pop(0)
     if input.dtype.kind != "f" and not is_array(low) and not is_array(high):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_dtype, check_tensor, reject
+from minidl.ops.arguments import cast, check_dtype, check_tensor, reject, widened
 from minidl.ops.arguments import shape as as_shape
 from minidl.ops.reduce import _sum
 from minidl.ops.shape import _reshape
@@ -76,6 +77,14 @@ def _normalize_joint(
 
 
 _normalize = Op("normalize", _normalize_forward, joint=_normalize_joint, caches=2)
+
+
+def normalized(x: Any, w: Any, b: Any, axes: Axes, eps: float) -> tuple[Any, Any, Any]:
+    """``x`` normalised over ``axes``, its mean and its variance; float16 is computed, and measured, in float32."""
+    if x.dtype == dtypes.float16:
+        y, mean, var = _normalize.with_extras(widened(x), widened(w), widened(b), axes, eps)
+        return cast(y, x.dtype), mean, var
+    return _normalize.with_extras(x, w, b, axes, eps)
 
 
 def _scale_and_shift_forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -161,7 +170,7 @@ def batch_norm(
             )
         if not eps > 0:
             reject("batch_norm", "eps", "positive in training", eps)
-        y, mean, var = _normalize.with_extras(input, w, b, axes, eps)
+        y, mean, var = normalized(input, w, b, axes, eps)
         if running_mean is not None and count > 0:
             _track(running_mean, mean, 1.0, momentum)
             _track(running_var, var, count / (count - 1), momentum)
@@ -193,4 +202,4 @@ def layer_norm(
     _check_parameters("layer_norm", input, sizes, weight=weight, bias=bias)
     if not sizes or input.shape[-len(sizes) :] != sizes:
         raise ShapeError(must("layer_norm", "input", f"(..., {', '.join(map(str, sizes))})", input.shape))
-    return _normalize(input, weight, bias, tuple(range(input.ndim - len(sizes), input.ndim)), eps)
+    return normalized(input, weight, bias, tuple(range(input.ndim - len(sizes), input.ndim)), eps)[0]

@@ -35,7 +35,7 @@ __all__ = [
 _hardtanh = Op(
     "hardtanh",
     lambda x, low, high: np.minimum(np.maximum(x, low), high),
-    lambda g, _y, x, low, high: _mask(g, ((x <= low) | (x >= high)) ^ True),
+    lambda g, _y, x, low, high: _mask(g, (x > low) & (x < high)),
 )
 _hardsigmoid = Op(
     "hardsigmoid",
@@ -45,7 +45,7 @@ _hardsigmoid = Op(
 _hardswish = Op(
     "hardswish",
     lambda x: x * np.minimum(np.maximum(x + 3.0, 0.0), 6.0) / 6.0,
-    lambda g, _y, x: _where(np.abs(x) < 3.0, g * (x / 3.0 + 0.5), _mask(g, (x <= -3.0) ^ True)),
+    lambda g, _y, x: _where((np.abs(x) >= 3.0) ^ True, g * (x / 3.0 + 0.5), _mask(g, x > 0.0)),
 )
 _threshold = Op(
     "threshold",
@@ -87,7 +87,7 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
 def _between(op: str, input: Any, low: float, high: float) -> Any:
     numeric(op, input)
     if input.dtype.kind != "f":
-        if low < 0 and input.dtype.kind == "u":
+        if int(low) < 0 and input.dtype.kind == "u":
             reject(op, "the lower bound", f"not negative for {input.dtype}", low)
         return _clamp_integers(input, int(low), int(high))
     return _hardtanh(input, float(low), float(high))
@@ -145,7 +145,7 @@ def _elu_forward(x: np.ndarray, alpha: float, scale: float) -> np.ndarray:
 
 
 def _elu_vjp(g: Any, _y: Any, x: Any, alpha: float, scale: float) -> Any:
-    below = x <= 0.0
+    below = (x > 0.0) ^ True
     return _where(below, g * (np.exp(_where(below, x, 0.0)) * (alpha * scale)), g * scale)
 
 

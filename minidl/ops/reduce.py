@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "sum", "mean", "prod", "var", "std", "max", "min", "amax", "amin", "argmax", "argmin", "logsumexp",
+    "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "logsumexp",
 ]  # fmt: skip
 
 Dims = tuple[int, ...] | None  # of an Op: None is all
@@ -57,9 +57,16 @@ _total: Any = np.add.reduce  # np.sum without its overhead
 
 # --- Sum, mean, product -----------------------------------------------------------------------------------------
 
+
+def _sum_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+    if x.dtype.char == "e":  # float16, whose sums would soon stand still
+        return np.asarray(_total(x, axis=reduced, dtype=np.float32, keepdims=keepdim)).astype(x.dtype)
+    return _total(x, axis=reduced, dtype=x.dtype, keepdims=keepdim)
+
+
 _sum = Op(
     "sum",
-    lambda x, reduced, keepdim: _total(x, axis=reduced, dtype=x.dtype, keepdims=keepdim),
+    _sum_forward,
     lambda g, _y, _x, reduced, keepdim: broadcast_to(_kept(g, reduced, keepdim), _x.shape),
 )
 
@@ -68,11 +75,13 @@ def _mean_vjp(g: Any, _y: Any, _x: Any, reduced: Dims, keepdim: bool) -> Any:
     return broadcast_to(_kept(g / (_count(_x.shape, reduced) or 1), reduced, keepdim), _x.shape)
 
 
-_mean = Op(
-    "mean",
-    lambda x, reduced, keepdim: _total(x, axis=reduced, keepdims=keepdim) / _count(x.shape, reduced),
-    _mean_vjp,
-)
+def _mean_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+    if x.dtype.char == "e":
+        return np.asarray(_mean_forward(x.astype(np.float32), reduced, keepdim)).astype(x.dtype)
+    return _total(x, axis=reduced, keepdims=keepdim) / _count(x.shape, reduced)
+
+
+_mean = Op("mean", _mean_forward, _mean_vjp)
 
 
 def _summand(op: str, input: Any, dtype: Any) -> Any:
@@ -152,82 +161,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
         kept = (*x.shape[:d], 1, *x.shape[d + 1 :])
         y = _prod(_permute(x, (*[i for i in range(x.ndim) if i != d], d)))
     return _reshape(y, kept) if keepdim else y
-
-
-# --- Spread -----------------------------------------------------------------------------------------------------
-
-
-def _var_forward(x: np.ndarray, reduced: Dims, correction: float, keepdim: bool) -> np.ndarray:
-    n = _count(x.shape, reduced)
-    deviation = x - _total(x, axis=reduced, keepdims=True) / n
-    return _total(deviation * deviation, axis=reduced, keepdims=keepdim) / _freedom(n, correction)
-
-
-def _freedom(n: int, correction: float) -> float:
-    """The divisor of a variance; 0, and so nan or inf, where ``correction`` takes all."""
-    return n - correction if n > correction else 0
-
-
-def _var_vjp(g: Any, _y: Any, x: Any, reduced: Dims, correction: float, keepdim: bool) -> Any:
-    scale = 2.0 * g / _freedom(_count(x.shape, reduced), correction)
-    return _kept(scale, reduced, keepdim) * (x - _mean(x, reduced, True))
-
-
-def _std_vjp(g: Any, y: Any, x: Any, reduced: Dims, correction: float, keepdim: bool) -> Any:
-    """Through the square root; 0 where the deviation is 0, as in PyTorch, and not 0 / 0."""
-    g = _where(y == 0.0, 0.0, g / (2.0 * y))
-    return _var_vjp(g, y, x, reduced, correction, keepdim)
-
-
-_var = Op("var", _var_forward, _var_vjp)
-_std = Op("std", lambda *args: np.sqrt(_var_forward(*args)), _std_vjp)
-
-
-def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any) -> Any:
-    check_tensor(op.name, "input", input)
-    if input.dtype.kind != "f":
-        raise DTypeError(must(op.name, "input", "of floats", input.dtype))
-    if isinstance(dim, bool):  # var(input, unbiased)
-        dim, unbiased = None, dim
-    if unbiased is not None and correction is not None:
-        raise DTypeError(must(op.name, "correction", "left out where unbiased is given", correction))
-    if correction is None:
-        correction = 1 if unbiased is None else int(unbiased)
-    return op(input, _all_or(op.name, dim, input, keepdim), correction, keepdim)
-
-
-@numpy_names
-def var(
-    input: Tensor,
-    dim: DimArgument | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """The variance: the sum of ``(x - mean)²`` divided by ``n - correction``, with n elements made one.
-
-    Args:
-        input: floats.
-        dim: the dimensions to reduce; None for all.
-        unbiased: an older way to say ``correction``: True is 1, False is 0. ``var(input, False)`` is understood too.
-        keepdim: keep the reduced dimensions, as 1s.
-        correction: 1 by default, which makes the estimate from a sample unbiased (Bessel); NumPy's default is 0.
-    """
-    return _spread(_var, input, dim, unbiased, keepdim, correction)
-
-
-@numpy_names
-def std(
-    input: Tensor,
-    dim: DimArgument | bool = None,
-    unbiased: bool | None = None,
-    keepdim: bool = False,
-    *,
-    correction: float | None = None,
-) -> Tensor:
-    """The standard deviation: the square root of :func:`var`, with the same arguments. Its gradient at 0 is 0."""
-    return _spread(_std, input, dim, unbiased, keepdim, correction)
 
 
 # --- Extremes ---------------------------------------------------------------------------------------------------

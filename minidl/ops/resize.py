@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops.adaptive_pool import average_to
-from minidl.ops.arguments import as_int, check_tensor, one_of, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, one_of, reject, widened
 from minidl.ops.shape import _zeros, along
 from minidl.tape import Op
 
@@ -239,9 +239,9 @@ def interpolate(
         reject("interpolate", "the output's size", "positive", tuple(sizes))
     if mode == "area":
         return average_to(input, tuple(sizes))
-    x: Any = input
+    x = widened(input)
     # The dimension that shrinks most comes first: the others then have less to do.
     for d in sorted(range(len(spatial)), key=lambda d: sizes[d] / spatial[d]):
-        taps = _taps(spatial[d], sizes[d], scales[d], mode, bool(align_corners), antialias, input.dtype)
+        taps = _taps(spatial[d], sizes[d], scales[d], mode, bool(align_corners), antialias, x.dtype)
         x = _resample(x, d + 2, taps)
-    return x
+    return cast(x, input.dtype)

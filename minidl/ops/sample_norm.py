@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, floats, reject
+from minidl.ops.arguments import as_int, cast, check_tensor, floats, reject, widened
 from minidl.ops.arguments import shape as as_shape
-from minidl.ops.norm import _check_parameters, _normalize, _track, batch_norm
+from minidl.ops.norm import _check_parameters, _track, batch_norm, normalized
 from minidl.ops.reduce import _mean
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
@@ -63,7 +63,7 @@ def group_norm(
     x = _reshape(input, (n, groups, channels // groups, *size))
     along = (1, groups, channels // groups, *(1,) * len(size))
     w, b = (None if p is None else _reshape(p, along) for p in (weight, bias))
-    return _reshape(_normalize(x, w, b, tuple(range(2, x.ndim)), eps), input.shape)
+    return _reshape(normalized(x, w, b, tuple(range(2, x.ndim)), eps)[0], input.shape)
 
 
 def instance_norm(
@@ -108,7 +108,7 @@ def instance_norm(
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     along = (1, input.shape[1], *(1,) * len(axes))
     w, b = (None if p is None else _reshape(p, along) for p in (weight, bias))
-    y, mean, var = _normalize.with_extras(input, w, b, axes, eps)
+    y, mean, var = normalized(input, w, b, axes, eps)
     if running_mean is not None and input.shape[0] and count:
         _track(running_mean, _mean(mean, (0,), False), 1.0, momentum)
         _track(running_var, _mean(var, (0,), False), count / (count - 1), momentum)
@@ -154,7 +154,7 @@ def rms_norm(
         input: (..., *normalized_shape).
         normalized_shape: the sizes of the dimensions to normalise over; an int will do for the last one.
         weight: normalized_shape, or None for ones.
-        eps: added to the mean square; by default the dtype's machine epsilon.
+        eps: added to the mean square; by default the dtype's machine epsilon (float16 is computed in float32).
     """
     check_tensor("rms_norm", "input", input)
     sizes = as_shape("rms_norm", (normalized_shape,), "normalized_shape")
@@ -165,5 +165,6 @@ def rms_norm(
     _check_parameters("rms_norm", input, sizes, weight=weight)
     if input.shape[-len(sizes) :] != sizes:
         raise ShapeError(must("rms_norm", "input", f"(..., {', '.join(map(str, sizes))})", input.shape))
-    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
-    return _rms_norm(input, weight, tuple(range(input.ndim - len(sizes), input.ndim)), eps)
+    x, w = widened(input), widened(weight)
+    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
+    return cast(_rms_norm(x, w, tuple(range(input.ndim - len(sizes), input.ndim)), eps), input.dtype)

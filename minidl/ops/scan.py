@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, is_array, numeric, numpy_names, plain, reject
+from minidl.ops.arguments import as_int, check_tensor, is_array, numeric, numpy_names, plain, reject, widened
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import ne
 from minidl.ops.elementwise import _where, sub
@@ -46,7 +46,7 @@ def _cumprod_vjp(g: Any, y: Any, x: Any, d: int) -> Any:
 
 _cumsum: Op = Op(
     "cumsum",
-    lambda x, d: np.add.accumulate(x, d, x.dtype),
+    lambda x, d: np.add.accumulate(widened(x), d, widened(x).dtype).astype(x.dtype, copy=False),
     lambda g, _y, _x, d: _from_the_end(g, d),
 )
 # Where there are zeros, its derivative takes the square of the dimension's size in memory.

@@ -12,7 +12,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import cast, check_tensor, numpy_names, reject
+from minidl.ops.arguments import cast, check_tensor, numpy_names, reject, widened
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.decomposition import _singular_values
 from minidl.ops.elementwise import _abs, _pow, _sign, _where, _zeros_like
@@ -27,6 +27,8 @@ __all__ = ["norm"]
 
 
 def _vector_norm_forward(x: np.ndarray, p: float, reduced: Dims, keepdim: bool) -> np.ndarray:
+    if x.dtype == np.float16:
+        return np.asarray(_vector_norm_forward(widened(x), p, reduced, keepdim)).astype(x.dtype)
     if p == 0:
         return _total(x != 0, axis=reduced, dtype=x.dtype, keepdims=keepdim)
     if p == 2:
@@ -41,6 +43,8 @@ def _vector_norm_forward(x: np.ndarray, p: float, reduced: Dims, keepdim: bool) 
 
 def _vector_norm_vjp(g: Any, y: Any, x: Any, p: float, reduced: Dims, keepdim: bool) -> Any:
     """``sign(x) (|x| / y)^(p - 1)``."""
+    if x.dtype == np.float16:
+        return cast(_vector_norm_vjp(widened(g), widened(y), widened(x), p, reduced, keepdim), x.dtype)
     g, y = _kept(g, reduced, keepdim), _kept(y, reduced, keepdim)
     if p == 0:
         return _zeros_like(x)

@@ -13,7 +13,7 @@ from parity import both_raise, channels_last, check_parity, normal, strided, tor
 
 import minidl
 from minidl.errors import DimensionError, DTypeError, ShapeError
-from minidl.ops import reduce
+from minidl.ops import reduce, statistics
 from minidl.tensor import Tensor, from_numpy
 
 Dim = int | tuple[int, ...] | None
@@ -38,8 +38,8 @@ no_freedom = pytest.mark.filterwarnings("ignore:.*degrees of freedom")  # PyTorc
 SMOOTH = {
     "sum": (reduce.sum, torch.sum),
     "mean": (reduce.mean, torch.mean),
-    "var": (reduce.var, torch.var),
-    "std": (reduce.std, torch.std),
+    "var": (statistics.var, torch.var),
+    "std": (statistics.std, torch.std),
 }
 EXTREME = {"amax": (reduce.amax, torch.amax), "amin": (reduce.amin, torch.amin)}
 
@@ -155,14 +155,14 @@ def test_forms_of_var_and_std(name: str, args: Any, kwargs: Any) -> None:
 @no_freedom
 def test_var_without_degrees_of_freedom() -> None:
     for n, correction in ((1, 1), (1, 2), (2, 3), (2, 2)):
-        got = reduce.var(from_numpy(normal(n)), correction=correction)
+        got = statistics.var(from_numpy(normal(n)), correction=correction)
         np.testing.assert_equal(
             got.numpy(), torch.var(torch.tensor(normal(n)), correction=correction).numpy()
         )
 
 
 def test_std_has_gradient_0_where_all_elements_are_equal() -> None:
-    check_parity(lambda x: reduce.std(x, 1), lambda x: torch.std(x, 1), np.ones((2, 3)), second=False)
+    check_parity(lambda x: statistics.std(x, 1), lambda x: torch.std(x, 1), np.ones((2, 3)), second=False)
 
 
 @pytest.mark.parametrize("zeros", [(), (1,), (1, 3), (0, 1, 2), (0, 1, 2, 3)])
@@ -367,6 +367,6 @@ def test_unbiased_and_correction_exclude_each_other() -> None:
     both_raise(
         DTypeError,
         "var: correction must be left out where unbiased is given, got 0",
-        lambda: reduce.var(from_numpy(x), unbiased=True, correction=0),
+        lambda: statistics.var(from_numpy(x), unbiased=True, correction=0),
         lambda: torch.var(torch.tensor(x), unbiased=True, correction=0),
     )
