@@ -64,9 +64,12 @@ def as_dtype(op: str, d: Any) -> np.dtype:
         found = _BY_NAME.get(d) or np.dtype(d) if isinstance(d, str) else np.dtype(d)
     except TypeError:
         raise DTypeError(must(op, "dtype", "a dtype", repr(d))) from None
-    if found.newbyteorder("=") not in ALL:
+    native = found.newbyteorder(
+        "="
+    )  # equal to one of ours, but another object, and "is" is quicker than "=="
+    if native not in ALL:
         raise DTypeError(must(op, "dtype", f"one of {', '.join(a.name for a in ALL)}", found.name))
-    return found.newbyteorder("=")
+    return ALL[ALL.index(native)]
 
 
 def _rank(d: np.dtype) -> int:

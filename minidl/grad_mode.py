@@ -26,7 +26,7 @@ class Mode:
 
     As in PyTorch, a division by zero gives inf and no warning. Entering ``np.errstate`` for every operation would
     cost more than the operation; running it in a context of its own, where errstate has been entered once, does not.
-    That context cannot be entered twice: where ``is_quiet()`` is true already, ``f`` is to be called as it is.
+    That context cannot be entered twice: within it ``quietly`` raises a RuntimeError, and ``at_once`` goes on.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,12 @@ class Mode:
         context.run(np.seterr, all="ignore")
         context.run(_quiet.set, True)
         self.quietly = context.run
-        self.is_quiet = _quiet.get
+
+    def at_once(self, f: Callable[..., Any], *args: Any) -> Any:
+        """``f(*args)``, after ``quietly`` has raised: if it could not be entered, for we are within it already."""
+        if not _quiet.get():
+            raise
+        return f(*args)
 
 
 class _Thread(threading.local):

@@ -17,7 +17,7 @@ import numpy as np
 
 from minidl.dtypes import can_cast
 from minidl.errors import DTypeError, GradError, ShapeError, must
-from minidl.grad_mode import enable_grad, thread
+from minidl.grad_mode import Mode, enable_grad, thread
 from minidl.tape import Memory, Node, Op, record
 
 if TYPE_CHECKING:
@@ -32,18 +32,34 @@ class View:
 
     __slots__ = ("_base", "chain", "recorded", "seen")
 
-    def __init__(self, source: Tensor, op: Op, rest: tuple[Any, ...], output: int | None = None) -> None:
-        inherited = source._view
-        self._base: Tensor = source if inherited is None else inherited._base
-        self.chain: Chain = (*(() if inherited is None else inherited.chain), (op, rest, output))
-        self.recorded: bool = thread.mode.recording and (inherited is None or inherited.recorded)
-        self.seen = source._memory.written
+    _base: Tensor
+    chain: Chain
+    recorded: bool
+    seen: int
 
     @property
     def base(self) -> Tensor:
         """The tensor that the chain begins at. If its shape was changed in place later, what it was before."""
         view = self._base._view
         return self._base if view is None else view._base
+
+
+def link(
+    result: Tensor, source: Tensor, op: Op, rest: tuple[Any, ...], mode: Mode, output: int | None = None
+) -> None:
+    """Note that ``result``, which is ``op(source, *rest)`` or one ``output`` of it, is a view, if it is."""
+    x, base = source.array, result.array.base
+    if not (base is not None and (base is x or base is x.base)) and result.array is not x:
+        return  # the copy that the operation had to make
+    result._cell = memory = source._cell or source._memory
+    result._view = view = View()
+    inherited = source._view
+    if inherited is None:
+        view._base, view.chain, view.recorded = source, ((op, rest, output),), mode.recording
+    else:
+        view._base, view.chain = inherited._base, (*inherited.chain, (op, rest, output))
+        view.recorded = mode.recording and inherited.recorded
+    view.seen = memory.written
 
 
 def _region(x: Any, chain: Chain) -> Any:

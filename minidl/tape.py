@@ -8,7 +8,7 @@ goes over these edges, from the last Node to the first (Griewank & Walther, "Eva
 Baydin et al., "Automatic differentiation in machine learning", 2018).
 
 This file knows no operation but one pair: broadcasting and summing, which are each other's derivative. Nor does it
-know Tensor: it works on whatever a Tensor's ``__minidl_op__`` hands to it.
+know Tensor: it works on whatever a Tensor's ``__minidl_op__`` (:mod:`minidl.dispatch`) hands to it.
 """
 
 from __future__ import annotations
@@ -106,6 +106,10 @@ class Op:
                 return dispatch(self, args)
         y = self.forward(*args)
         return y[0] if type(y) is tuple else y
+
+    def unary(self, x: Any, *rest: Any) -> Any:
+        """``self(x, *rest)`` with no tensor in ``rest``: quicker, as only ``x`` has to be looked at."""
+        return x.__minidl_unary__(self, rest) if hasattr(x, "__minidl_op__") else self(x, *rest)
 
     def with_extras(self, *args: Any) -> tuple[Any, ...]:
         """``(y, *extras)``, for an operation whose extras are results too (the indices of a maximum)."""

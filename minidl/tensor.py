@@ -12,18 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from minidl import anomaly, inplace, numpy_protocol, random
+from minidl import inplace, numpy_protocol, random
+from minidl.dispatch import Dispatch, make
 from minidl.dtypes import as_dtype, get_default_dtype
 from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError, must
-from minidl.grad_mode import enable_grad, thread
+from minidl.grad_mode import enable_grad
 from minidl.methods import Methods
 from minidl.ops import arguments
 from minidl.readout import Readout
-from minidl.tape import Memory, Node, Op, output_node, record
+from minidl.tape import Memory, Node
 from minidl.walk import RemovableHandle, backward
 
 
-class Tensor(Methods, Readout):
+class Tensor(Methods, Readout, Dispatch):
     """An n-dimensional array with automatic differentiation.
 
     A Tensor holds an array, the Memory that it shares with its views, and its Node: None for a constant, a leaf for a
@@ -34,10 +35,6 @@ class Tensor(Methods, Readout):
         requires_grad: record what is computed from it, and collect its gradient in ``.grad``.
     """
 
-    array: np.ndarray
-    _memory: Memory
-    _node: Node | None = None
-    _view: inplace.View | None = None
     _idle: Node | None = None  # of a constant that has a gradient: the leaf that it was, or may become
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -45,48 +42,10 @@ class Tensor(Methods, Readout):
             data = np.asarray(data, get_default_dtype())
         self.array = data.array if isinstance(data, Tensor) else np.asarray(data)
         as_dtype(type(self).__name__, self.array.dtype)
-        self._memory = data._memory if isinstance(data, Tensor) else Memory()
+        self._cell = data._memory if isinstance(data, Tensor) else Memory()
+        self._node = self._view = None
         if requires_grad:
             self.requires_grad_()
-
-    @staticmethod
-    def __minidl_op__(op: Op, args: tuple[Any, ...], with_extras: bool = False) -> Any:
-        """Call ``op`` on the arrays behind ``args``, and record the call if one of them requires a gradient."""
-        arrays, edges = [], []
-        for a in args:
-            if isinstance(a, Tensor):
-                arrays.append(a.array)
-                edges.append(a._node if a._view is None else inplace.history(a))
-            else:
-                arrays.append(a)
-                edges.append(None)
-        mode = thread.mode
-        try:
-            y = mode.quietly(op.forward, *arrays)
-        except RuntimeError:
-            if not mode.is_quiet():
-                raise
-            y = op.forward(*arrays)  # this call comes from the forward of another Op
-        extras: Sequence[Any] = ()
-        if type(y) is tuple:
-            y, *extras = y
-        if type(y) is not np.ndarray and not op.multi:
-            y = np.asarray(y)  # NumPy gives a scalar for a result of no dimensions
-        if mode.detecting:
-            anomaly.check_forward(op.name, args, y if op.multi else [y])
-        node = None
-        if any(edges) and mode.recording and op.differentiable:
-            node = record(op, args, arrays, edges, y, extras)
-            if mode.detecting:
-                node.trace = anomaly.users_line()
-        if op.multi:
-            return _outputs(op, args, y, node)
-        shares = op.view and _shares(y, arrays[0])
-        memory = args[0]._memory if shares else Memory()
-        result = _make(y, node, memory, inplace.View(args[0], op, args[1:]) if shares else None)
-        if node is not None and node.y is not None:
-            node.watched += ((0, memory),)
-        return (result, *_watched(extras, node, 1 + len(args))) if with_extras else result
 
     # --- Its gradient -----------------------------------------------------------------------------------------
 
@@ -214,7 +173,7 @@ class Tensor(Methods, Readout):
 
     def detach(self) -> Tensor:
         """The same memory, without history."""
-        return _make(self.array, None, self._memory, None)
+        return make(self.array, None, self._memory)
 
     def detach_(self) -> Tensor:
         """Make it a constant, whatever it was computed from; returns itself.
@@ -242,7 +201,7 @@ class Tensor(Methods, Readout):
             raise DTypeError(
                 must("data", "the value", "of floats, as its tensor has a gradient", value.dtype)
             )
-        self.array, self._memory, self._view = value.array, value._memory, None
+        self.array, self._cell, self._view = value.array, value._memory, None
         node = self._node or self._idle
         if node is not None and node.op is None:
             node.shape, node.dtype, node.strides = value.shape, value.dtype, value.array.strides
@@ -281,43 +240,6 @@ class Tensor(Methods, Readout):
         if self.grad is not None:
             copy.grad = self.grad.detach().clone()
         return copy
-
-
-def _make(array: np.ndarray, node: Node | None, memory: Memory, view: inplace.View | None = None) -> Tensor:
-    """A Tensor from its parts, without the checks of its constructor."""
-    tensor = _new(Tensor)
-    tensor.array, tensor._memory, tensor._node, tensor._view = array, memory, node, view
-    return tensor
-
-
-_new = Tensor.__new__
-
-
-def _shares(y: np.ndarray, x: np.ndarray) -> bool:
-    """Whether the result ``y`` of a view operation on ``x`` is a view of it, and not the copy that it had to make."""
-    return y is x or (y.base is not None and (y.base is x or y.base is x.base))
-
-
-def _outputs(
-    op: Op, args: tuple[Any, ...], ys: tuple[np.ndarray, ...], call: Node | None
-) -> tuple[Tensor, ...]:
-    """The results of a multi Op. Those that are views of the argument share its Memory."""
-    results = []
-    for k, y in enumerate(ys):
-        node = None if call is None else output_node(call, k, y)
-        if op.view and _shares(y, args[0].array):
-            results.append(_make(y, node, args[0]._memory, inplace.View(args[0], op, args[1:], k)))
-        else:
-            results.append(_make(y, node, Memory()))
-    return tuple(results)
-
-
-def _watched(extras: Sequence[np.ndarray], node: Node | None, position: int) -> list[Tensor]:
-    """The extras of a call as tensors; its Node watches them, the first as what it keeps at ``position``."""
-    tensors = [_make(extra, None, Memory()) for extra in extras]
-    if node is not None:
-        node.watched += tuple((position + i, tensor._memory) for i, tensor in enumerate(tensors))
-    return tensors
 
 
 def _rebuild(cls: type[Tensor], array: np.ndarray, requires_grad: bool) -> Tensor:
@@ -369,7 +291,7 @@ def run_backward(
     retain = create_graph if retain_graph is None else retain_graph
     nodes = None if inputs is None else [tensor.node for tensor in inputs if tensor.node is not None]
     with enable_grad():
-        backward(roots, nodes, wrap=_make if create_graph else None, retain_graph=retain, deliver=deliver)
+        backward(roots, nodes, wrap=make if create_graph else None, retain_graph=retain, deliver=deliver)
 
 
 def _seed(op: str, output: Tensor, gradient: Tensor | None, create_graph: bool) -> Any:
@@ -377,7 +299,7 @@ def _seed(op: str, output: Tensor, gradient: Tensor | None, create_graph: bool) 
     if gradient is None:
         if output.array.size != 1:
             raise GradError(must(op, "gradient", f"given for a tensor of shape {output.shape}", "None"))
-        gradient = _make(np.ones(output.shape, output.dtype), None, Memory())
+        gradient = make(np.ones(output.shape, output.dtype))
     if not isinstance(gradient, Tensor):
         raise DTypeError(must(op, "gradient", "a Tensor", type(gradient).__name__))
     if gradient.shape != output.shape:
@@ -388,7 +310,7 @@ def _seed(op: str, output: Tensor, gradient: Tensor | None, create_graph: bool) 
 
 def as_tensor(g: Any) -> Tensor:
     """A gradient on its way: an array, or a Tensor under ``create_graph``; as a Tensor."""
-    return g if isinstance(g, Tensor) else _make(np.asarray(g), None, Memory())
+    return g if isinstance(g, Tensor) else make(np.asarray(g))
 
 
 def _call_hook(hook: Callable[[Tensor], Tensor | None], g: Any) -> Any:
@@ -419,9 +341,9 @@ def _accumulate(node: Node, g: Any, new: bool) -> None:
         node.grad = g.clone() if node.grad is None else node.grad + g
     elif node.grad is None:
         own = g if new and isinstance(g, np.ndarray) and g.flags.c_contiguous else np.array(g, order="C")
-        node.grad = _make(own, None, Memory())
+        node.grad = make(own)
     elif node.grad.requires_grad:
-        node.grad = _make(node.grad.array + g, None, Memory())
+        node.grad = make(node.grad.array + g)
     else:
         np.add(node.grad.array, g, out=node.grad.array)
         node.grad.mark_written("backward")

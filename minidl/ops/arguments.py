@@ -33,7 +33,9 @@ def numpy_names(function: Function) -> Function:
 
     @functools.wraps(function)
     def renaming(*args: Any, **kwargs: Any) -> Any:
-        for numpy_name, name in (("axis", "dim"), ("keepdims", "keepdim")) if kwargs else ():
+        if not kwargs:
+            return function(*args)
+        for numpy_name, name in (("axis", "dim"), ("keepdims", "keepdim")):
             if numpy_name in kwargs and name not in kwargs:
                 kwargs[name] = kwargs.pop(numpy_name)
         return function(*args, **kwargs)
@@ -50,6 +52,8 @@ def sizes_by_name(name: str, first: str | None = "input") -> Callable[[Function]
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def gathering(*args: Any, **named: Any) -> Any:
+            if not named and len(args) > 1:  # nearly always
+                return function(*args)
             if first in named:
                 args = (named.pop(first), *args)
             if len(args) == (first is not None):
@@ -78,7 +82,7 @@ def wants_gradient(x: Any) -> bool:
 
 
 def check_tensor(op: str, argument: str, x: Any) -> None:
-    if not is_array(x):
+    if not hasattr(x, "__minidl_op__") and not isinstance(x, np.ndarray):
         raise DTypeError(must(op, argument, "a Tensor", type(x).__name__))
 
 
@@ -131,6 +135,25 @@ def floating(op: str, x: Any, argument: str = "input") -> Any:
     if not hasattr(x, "__minidl_op__"):
         check_tensor(op, argument, x)
     return x if x.dtype.kind == "f" else cast(x, dtypes.get_default_dtype())
+
+
+def is_floats(x: Any) -> bool:
+    """Whether it is a tensor of floats."""
+    return hasattr(x, "__minidl_op__") and x.array.dtype.kind == "f"
+
+
+def of_floats(op: Op, x: Any) -> Any:
+    """``op(x)`` for an operation on floats: integers and bools become the default dtype, as in PyTorch."""
+    if hasattr(x, "__minidl_op__") and x.array.dtype.kind == "f":
+        return x.__minidl_unary__(op)
+    return op(floating(op.name, x))
+
+
+def of_numbers(op: Op, x: Any) -> Any:
+    """``op(x)`` for an operation that bools are not fit for."""
+    if hasattr(x, "__minidl_op__") and x.array.dtype.kind != "b":
+        return x.__minidl_unary__(op)
+    return op(numeric(op.name, x))
 
 
 def floats(op: str, x: Any, argument: str = "input") -> Any:
@@ -226,7 +249,9 @@ def as_float(op: str, argument: str, value: Any) -> float:
 
 def dim(op: str, value: Any, ndim: int, argument: str = "dim") -> int:
     """``value`` counted from 0; a tensor of no dimensions takes -1 and 0, as in PyTorch."""
-    value, n = as_int(op, argument, value), max(ndim, 1)
+    if value.__class__ is not int:
+        value = as_int(op, argument, value)
+    n = ndim or 1
     if not -n <= value < n:
         raise DimensionError(must(op, argument, f"in [{-n}, {n - 1}] for {ndim} dimensions", value))
     return value % n
@@ -250,7 +275,10 @@ def shape(op: str, sizes: Sequence[Any], argument: str = "size") -> tuple[int, .
     """A shape given as ``(2, 3)`` or as ``((2, 3),)``: the arguments of ``zeros(2, 3)`` and ``zeros((2, 3))``."""
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
         sizes = sizes[0]
-    return tuple([as_int(op, argument, n) for n in sizes])
+    for n in sizes:
+        if n.__class__ is not int:
+            return tuple([as_int(op, argument, n) for n in sizes])
+    return tuple(sizes)
 
 
 def pair(op: str, argument: str, value: Any, minimum: int) -> tuple[int, int]:

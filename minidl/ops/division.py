@@ -10,6 +10,7 @@ from minidl.ops.arguments import (
     check_tensor,
     floating,
     is_array,
+    is_floats,
     no_bools,
     no_gradient,
     one_of,
@@ -69,13 +70,18 @@ def div(input: Tensor, other: Tensor | Number, *, rounding_mode: str | None = No
     >>> minidl.div(minidl.tensor([-7, 7]), 2), minidl.div(minidl.tensor([-7, 7]), 2, rounding_mode="trunc")
     (tensor([-3.5,  3.5]), tensor([-3,  3]))
     """
+    if rounding_mode is None:
+        return broadcasting(_div, input, other) if is_floats(input) else _true_quotient(input, other)
     one_of("div", "rounding_mode", rounding_mode, (None, "trunc", "floor"))
-    if rounding_mode is not None:
-        _check_whole("div", input, other)
-        return broadcasting(_floor_quotient if rounding_mode == "floor" else _trunc_quotient, input, other)
+    _check_whole("div", input, other)
+    return broadcasting(_floor_quotient if rounding_mode == "floor" else _trunc_quotient, input, other)
+
+
+def _true_quotient(input: Any, other: Any) -> Any:
+    """The quotient of numbers of any kinds; the default dtype takes the place of integers and bools."""
     a, b = promote_pair("div", input, other)
     if (a if is_array(a) else b).dtype.kind != "f":
-        a, b = (floating("div", x) if is_array(x) else float(x) for x in (a, b))
+        a, b = [floating("div", x) if is_array(x) else float(x) for x in (a, b)]
     return broadcasting(_div, a, b)
 
 

@@ -38,7 +38,10 @@ __all__ = [
 
 def _inverse(order: Sequence[int]) -> tuple[int, ...]:
     """The permutation that undoes ``order``."""
-    return tuple(sorted(range(len(order)), key=order.__getitem__))
+    places = [0] * len(order)
+    for place, d in enumerate(order):
+        places[d] = place
+    return tuple(places)
 
 
 def _order(strides: tuple[int, ...]) -> tuple[int, ...]:
@@ -75,7 +78,7 @@ _in_order: Op = Op(
 def clone(input: Tensor) -> Tensor:
     """A copy, in the same memory order, through which gradients flow."""
     check_tensor("clone", "input", input)
-    return _clone(input)
+    return _clone.unary(input)
 
 
 def contiguous(input: Tensor) -> Tensor:
@@ -84,7 +87,7 @@ def contiguous(input: Tensor) -> Tensor:
     return _in_order(input, tuple(range(input.ndim, 0, -1)))
 
 
-_clone = Op("clone", lambda x: np.copy(x, order="K"), lambda g, _y, _x: g)
+_clone = Op("clone", lambda x: x.copy("K"), lambda g, _y, _x: g)
 
 # --- Reshape --------------------------------------------------------------------------------------------------
 
@@ -94,7 +97,8 @@ def _reshape_vjp(g: Any, _y: Any, _x: Any, _shape: Any) -> Any:
     return g if _is_c_ordered(_x) else _in_order(g, _x.strides)
 
 
-_reshape = Op("reshape", np.reshape, _reshape_vjp, view=True)
+# The methods of arrays: NumPy's functions of the same names take several times as long on their way to them.
+_reshape = Op("reshape", lambda x, shape: x.reshape(shape), _reshape_vjp, view=True)
 
 
 def _inferred(op: str, argument: str, sizes: tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -128,6 +132,16 @@ def view(input: Tensor, *shape: Any) -> Tensor:
 
 def _reshaped(op: str, input: Any, sizes: tuple[Any, ...]) -> Any:
     check_tensor(op, "input", input)
+    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
+        sizes = tuple(sizes[0])
+    for n in sizes:
+        if n.__class__ is not int or n < 0:
+            break
+    else:
+        try:
+            return _reshape.unary(input, sizes)
+        except ValueError:  # their product is looked at only where NumPy has refused them
+            pass
     return _reshape(input, _inferred(op, "shape", as_shape(op, sizes, "shape"), math.prod(input.shape)))
 
 
@@ -144,7 +158,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     end = as_dim("flatten", end_dim, len(shape), "end_dim")
     if start > end:
         raise ShapeError(must("flatten", "start_dim", f"at most end_dim ({end})", start))
-    return _reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return _reshape.unary(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
@@ -170,13 +184,22 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """With a new dimension of size 1 at ``dim``."""
     check_tensor("unsqueeze", "input", input)
-    d = as_dim("unsqueeze", dim, input.ndim + 1)
-    return _reshape(input, (*input.shape[:d], 1, *input.shape[d:]))
+    shape = input.shape
+    d = as_dim("unsqueeze", dim, len(shape) + 1)
+    return _reshape.unary(input, (*shape[:d], 1, *shape[d:]))
 
 
 # --- Permutation ----------------------------------------------------------------------------------------------
 
-_permute: Op = Op("permute", np.transpose, lambda g, _y, _x, order: _permute(g, _inverse(order)), view=True)
+_permute: Op = Op(
+    "permute",
+    lambda x, order: x.transpose(order),
+    lambda g, _y, _x, order: _permute(g, _inverse(order)),
+    view=True,
+)
+_transpose: Op = Op(
+    "transpose", lambda x, a, b: x.swapaxes(a, b), lambda g, _y, _x, a, b: _transpose(g, a, b), view=True
+)
 
 
 @sizes_by_name("dims")
@@ -189,20 +212,25 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     """
     check_tensor("permute", "input", input)
     order = as_shape("permute", dims, "dims")
-    if len(order) != input.ndim:
-        raise ShapeError(must("permute", "dims", f"all {input.ndim} dimensions", order))
-    return _permute(input, as_dims("permute", order, input.ndim, "dims"))
+    try:
+        return _permute.unary(input, order)
+    except ValueError:  # the dimensions are looked at only where NumPy has refused them
+        if len(order) != input.ndim:
+            raise ShapeError(must("permute", "dims", f"all {input.ndim} dimensions", order)) from None
+        as_dims("permute", order, input.ndim, "dims")
+        raise
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two dimensions exchanged. A view."""
     check_tensor("transpose", "input", input)
-    a, b = as_dim("transpose", dim0, input.ndim, "dim0"), as_dim("transpose", dim1, input.ndim, "dim1")
-    if input.ndim == 0:
-        return _permute(input, ())
-    order = list(range(input.ndim))
-    order[a], order[b] = b, a
-    return _permute(input, tuple(order))
+    if dim0.__class__ is int is dim1.__class__:
+        try:
+            return _transpose.unary(input, dim0, dim1)
+        except ValueError:  # the dimensions are looked at only where NumPy has refused them
+            pass
+    a, b = (as_dim("transpose", d, input.ndim, name) for d, name in ((dim0, "dim0"), (dim1, "dim1")))
+    return _transpose(input, a, b) if input.ndim else _permute(input, ())
 
 
 swapdims = transpose

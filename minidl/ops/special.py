@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import check_tensor, floating, promote
+from minidl.ops.arguments import check_tensor, of_floats, promote
 from minidl.ops.elementwise import broadcasting
 from minidl.tape import Op
 
@@ -39,7 +39,7 @@ _rsqrt = Op("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), lambda g, y, _x: -0.5 
 
 def exp2(input: Tensor) -> Tensor:
     """``2 ** input``."""
-    return _exp2(floating("exp2", input))
+    return of_floats(_exp2, input)
 
 
 def expm1(input: Tensor) -> Tensor:
@@ -49,22 +49,22 @@ def expm1(input: Tensor) -> Tensor:
     >>> minidl.expm1(minidl.tensor(1e-10)).item() > 0, (minidl.exp(minidl.tensor(1e-10)) - 1).item() > 0
     (True, False)
     """
-    return _expm1(floating("expm1", input))
+    return of_floats(_expm1, input)
 
 
 def log2(input: Tensor) -> Tensor:
     """The logarithm to the base 2: -inf at 0, nan below."""
-    return _log2(floating("log2", input))
+    return of_floats(_log2, input)
 
 
 def log10(input: Tensor) -> Tensor:
     """The logarithm to the base 10: -inf at 0, nan below."""
-    return _log10(floating("log10", input))
+    return of_floats(_log10, input)
 
 
 def log1p(input: Tensor) -> Tensor:
     """``log(1 + x)``, exact to the last digits near 0 too; the inverse of :func:`expm1`."""
-    return _log1p(floating("log1p", input))
+    return of_floats(_log1p, input)
 
 
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
@@ -79,12 +79,12 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 def reciprocal(input: Tensor) -> Tensor:
     """``1 / x``; infinite at 0."""
-    return _reciprocal(floating("reciprocal", input))
+    return of_floats(_reciprocal, input)
 
 
 def rsqrt(input: Tensor) -> Tensor:
     """``1 / sqrt(x)``: infinite at 0, nan below."""
-    return _rsqrt(floating("rsqrt", input))
+    return of_floats(_rsqrt, input)
 
 
 # --- The error function ---------------------------------------------------------------------------------------
@@ -135,4 +135,4 @@ def erf(input: Tensor) -> Tensor:
     >>> minidl.erf(minidl.tensor([1.0, 2.0, 3.0]) / 2**0.5)
     tensor([0.6827, 0.9545, 0.9973])
     """
-    return _erf(floating("erf", input))
+    return of_floats(_erf, input)

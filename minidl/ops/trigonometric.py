@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.ops.arguments import check_tensor, floating, promote
+from minidl.ops.arguments import check_tensor, floating, of_floats, promote
 from minidl.ops.elementwise import _where, broadcasting
 from minidl.tape import Op
 
@@ -56,32 +56,32 @@ def sin(input: Tensor) -> Tensor:
     >>> minidl.sin(minidl.tensor([0.0, 1.0]))
     tensor([0.    , 0.8415])
     """
-    return _sin(floating("sin", input))
+    return of_floats(_sin, input)
 
 
 def cos(input: Tensor) -> Tensor:
     """The cosine."""
-    return _cos(floating("cos", input))
+    return of_floats(_cos, input)
 
 
 def tan(input: Tensor) -> Tensor:
     """The tangent, ``sin(x) / cos(x)``."""
-    return _tan(floating("tan", input))
+    return of_floats(_tan, input)
 
 
 def asin(input: Tensor) -> Tensor:
     """The angle in [-π/2, π/2] of which ``input``, in [-1, 1], is the sine."""
-    return _asin(floating("asin", input))
+    return of_floats(_asin, input)
 
 
 def acos(input: Tensor) -> Tensor:
     """The angle in [0, π] of which ``input``, in [-1, 1], is the cosine."""
-    return _acos(floating("acos", input))
+    return of_floats(_acos, input)
 
 
 def atan(input: Tensor) -> Tensor:
     """The angle in [-π/2, π/2] of which ``input`` is the tangent."""
-    return _atan(floating("atan", input))
+    return of_floats(_atan, input)
 
 
 def atan2(input: Tensor, other: Tensor) -> Tensor:
@@ -99,27 +99,27 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
 
 def sinh(input: Tensor) -> Tensor:
     """``(e^x - e^-x) / 2``."""
-    return _sinh(floating("sinh", input))
+    return of_floats(_sinh, input)
 
 
 def cosh(input: Tensor) -> Tensor:
     """``(e^x + e^-x) / 2``."""
-    return _cosh(floating("cosh", input))
+    return of_floats(_cosh, input)
 
 
 def asinh(input: Tensor) -> Tensor:
     """The inverse of :func:`sinh`: ``log(x + sqrt(x² + 1))``."""
-    return _asinh(floating("asinh", input))
+    return of_floats(_asinh, input)
 
 
 def acosh(input: Tensor) -> Tensor:
     """The inverse of :func:`cosh`, for ``input`` from 1 on: ``log(x + sqrt(x² - 1))``."""
-    return _acosh(floating("acosh", input))
+    return of_floats(_acosh, input)
 
 
 def atanh(input: Tensor) -> Tensor:
     """The inverse of tanh, for ``input`` in [-1, 1]: ``log((1 + x) / (1 - x)) / 2``."""
-    return _atanh(floating("atanh", input))
+    return of_floats(_atanh, input)
 
 
 arcsin, arccos, arctan, arctan2 = asin, acos, atan, atan2
