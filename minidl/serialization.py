@@ -4,24 +4,33 @@ The file is in the safetensors format. The tensors stand in it by name (``"model
 reads safetensors can read them. The structure around them is JSON, in the file's metadata. In it, None, bools, ints,
 finite floats, strings and lists stand for themselves; the rest is an object that says what it is:
 ``{"tensor": name}``, ``{"array": name}``, ``{"scalar": name}`` (a NumPy number), ``{"float": "nan"}``,
-``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}`` and ``{"module": class, "config": ..., "state": ...}``.
+``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"module": class, "config": ..., "state": ...}`` and
+``{"state of": class, "state": ...}``.
+
+What that cannot hold, a whole module for instance, is pickled if, and only if, :func:`save` is told so. Such a file
+begins with ``MAGIC`` and a line that says what is in it.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import os
+import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
-from minidl.errors import DTypeError, WeightsError, must
+from minidl.device import device
+from minidl.errors import ArgumentError, DTypeError, WeightsError, must
 from minidl.tensor import Tensor
 from minidl.weights import safetensors
+from minidl.weights.files import File, check_file, is_path, name_of, writing
 
 KEY = "minidl"  # of the structure in the file's metadata
+MAGIC = b"minidl pickle\n"  # the beginning of a pickled file
 
 C = TypeVar("C", bound=type)
 _rebuildable: dict[str, Any] = {}  # classes by name
@@ -44,8 +53,8 @@ def rebuildable(cls: C) -> C:
     return cls
 
 
-def save(obj: Any, path: str | os.PathLike[str]) -> None:
-    """Write ``obj`` to ``path``, for :func:`load`; a file of that name is replaced when the new one is complete.
+def save(obj: Any, f: File, pickle_module: Any = None, pickle_protocol: int = 5) -> None:
+    """Write ``obj`` to ``f``, for :func:`load`; a file at that path is replaced when the new one is complete.
 
     Args:
         obj: dicts (whose keys are strings or ints), lists and tuples, nested at will, of tensors, NumPy arrays and
@@ -55,36 +64,143 @@ def save(obj: Any, path: str | os.PathLike[str]) -> None:
 
             A Module or Optimizer stands for its ``state_dict()``; a Module of a :func:`rebuildable` class comes back
             as a module.
+        f: a path, or a file object for bytes, such as an ``io.BytesIO``.
+        pickle_module: Python's ``pickle``, or a module like it, to save any object whole: a Module with its class and
+            hooks, say. Unlike PyTorch's ``save``, which always pickles, this one does it only if told so, because
+            loading a pickle runs code.
+        pickle_protocol: of ``pickle_module``.
 
     Raises:
-        DTypeError: there is something else in ``obj``; the message says where.
+        DTypeError: there is something else in ``obj``; the message says where. Or ``f`` is no file.
         OSError: the file cannot be written; one that was there is as it was.
+
+    >>> import io
+    >>> import minidl
+    >>> file = io.BytesIO()
+    >>> minidl.save({"weight": minidl.ones(2), "epoch": 3}, file)
+    >>> minidl.load(io.BytesIO(file.getvalue()))
+    {'weight': tensor([1., 1.]), 'epoch': 3}
     """
+    check_file("save", f, "write")
+    if pickle_module is not None:
+        with writing(f) as file:
+            file.write(MAGIC + json.dumps({"type": _name(type(obj))}).encode() + b"\n")
+            pickle_module.dump(obj, file, protocol=pickle_protocol)
+        return
     arrays: dict[str, np.ndarray] = {}
     structure = {"version": 1, "value": _encode(obj, (), arrays)}
-    safetensors.write(path, arrays, {KEY: json.dumps(structure, allow_nan=False)})
+    safetensors.write(f, arrays, {KEY: json.dumps(structure, allow_nan=False)})
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """What :func:`save` wrote to ``path``; from any other safetensors file, a dict of its tensors by name.
+def load(
+    f: File,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **pickle_load_args: Any,
+) -> Any:
+    """What :func:`save` wrote to ``f``; from any other safetensors file, a dict of its tensors by name.
 
-    Nothing in the file is executed, whatever it holds.
+    Nothing in the file is executed, whatever it holds, unless it is pickled and you ask for that.
+
+    Args:
+        f: a path, or a file object for bytes, which is read to its end.
+        map_location: where the tensors shall be: "cpu" or ``device("cpu")``, where all are; a dict from the places
+            that they come from ("cpu") to such; or a function ``(tensor, "cpu")``, called for each tensor, that
+            returns the tensor to take in its place, or None.
+        pickle_module: what unpickles; default: Python's ``pickle``.
+        weights_only: False, or giving a ``pickle_module``, loads a pickled file too, which runs the code that it
+            names: only for files you trust.
+        mmap: accepted, without effect.
+        pickle_load_args: further arguments for ``pickle_module.load``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        WeightsError: it is no safetensors file, truncated, damaged, or holds a module whose class is not known; the
-            message names the file.
+        WeightsError: it is no safetensors file, truncated, damaged, or holds a module whose class is not known; or it
+            is pickled, and that was not asked for. The message names the file.
+        ArgumentError: ``map_location`` is another device than the CPU.
     """
-    arrays, metadata = safetensors.read(path)
+    check_file("load", f, "read")
+    if weights_only and pickle_module is not None:
+        raise ArgumentError(
+            must("load", "pickle_module", "left out where weights_only is True", pickle_module)
+        )
+    whole = weights_only is False or pickle_module is not None
+    if mmap and not is_path(f):
+        raise ArgumentError(must("load", "f", "a path where mmap is True", type(f).__name__))
+    _check_location(map_location)
+    name = name_of(f)
+    if is_path(f):
+        with open(f, "rb") as opened:  # type: ignore[arg-type]
+            if opened.read(len(MAGIC)) == MAGIC:
+                return _unpickle(opened, name, whole, pickle_module or pickle, pickle_load_args)
+        arrays, metadata = safetensors.read(f)  # type: ignore[arg-type]
+    else:
+        content = f.read()  # type: ignore[union-attr]
+        if content.startswith(MAGIC):
+            file = io.BytesIO(content[len(MAGIC) :])
+            return _unpickle(file, name, whole, pickle_module or pickle, pickle_load_args)
+        arrays, metadata = safetensors.parse(content, name)
+    reader = _Reader(arrays, whole)
+    loaded = _structure(name, metadata, reader)
+    if callable(map_location):
+        _relocate(reader.tensors, map_location)
+    return loaded
+
+
+def _structure(name: str, metadata: dict[str, str], reader: _Reader) -> Any:
+    """What the file called ``name`` holds."""
     try:
         if KEY not in metadata:
-            return {name: Tensor(array) for name, array in arrays.items()}
+            return {tensor: reader.tensor(tensor) for tensor in reader.arrays}
         match json.loads(metadata[KEY]):
             case {"version": 1, "value": value}:
-                return _decode(value, arrays)
+                return reader.decode(value)
         raise ValueError("its structure is in a form that this version of minidl does not know")
     except (TypeError, ValueError, RecursionError) as error:  # a file can claim anything
-        raise WeightsError(f"load: {path} cannot be read: {error}") from error
+        raise WeightsError(f"load: {name} cannot be read: {error}") from error
+
+
+def _check_location(map_location: Any) -> None:
+    """Raise unless tensors that come from the CPU stay there."""
+    if callable(map_location):
+        return
+    wanted = map_location.get("cpu") if isinstance(map_location, dict) else map_location
+    if wanted is not None and not isinstance(wanted, (str, device)):
+        expected = "None, a device, a dict of devices or a function"
+        raise DTypeError(must("load", "map_location", expected, type(wanted).__name__))
+    if wanted is not None and str(wanted) not in ("cpu", "cpu:0"):
+        raise ArgumentError(must("load", "map_location", "'cpu'", repr(str(wanted))))
+
+
+def _relocate(tensors: list[Tensor], map_location: Callable[[Tensor, str], Any]) -> None:
+    """Let each of the loaded tensors be what the function gives for it."""
+    for tensor in tensors:
+        moved = map_location(tensor, "cpu")
+        if moved is not None and not isinstance(moved, Tensor):
+            expected = "a Tensor or None"
+            raise DTypeError(must("load", "what map_location returns", expected, type(moved).__name__))
+        if moved is not None and moved is not tensor:
+            tensor.data = moved
+
+
+def _unpickle(file: Any, name: str, whole: bool, module: Any, options: dict[str, Any]) -> Any:
+    """What follows ``MAGIC`` in a pickled file, if ``whole`` allows it."""
+    try:
+        kind = str(json.loads(file.readline(1000))["type"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"load: {name} is truncated or damaged: {error!r}") from error
+    if not whole:
+        raise WeightsError(
+            f"load: {name} holds a pickled {kind}, and loading a pickle runs whatever code it names. If you trust "
+            "where it comes from, load it with weights_only=False. A state_dict needs no trust: save that instead"
+        )
+    try:
+        return module.load(file, **options)
+    except Exception as error:  # a pickle calls what it likes, which raises what it likes
+        raise WeightsError(f"load: the {kind} pickled in {name} cannot be loaded: {error!r}") from error
 
 
 def _name(cls: type) -> str:
@@ -130,9 +246,9 @@ def _encode_dict(value: dict[Any, Any], keys: tuple[Any, ...], arrays: dict[str,
 def _encode_stateful(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> Any:
     state = _encode(value.state_dict(), keys, arrays)
     name = _name(type(value))
-    if _rebuildable.get(name) is not type(value):
-        return state
-    return {"module": name, "config": _encode(value.config(), (*keys, "config"), arrays), "state": state}
+    if _rebuildable.get(name) is type(value):
+        return {"module": name, "config": _encode(value.config(), (*keys, "config"), arrays), "state": state}
+    return {"state of": name, "state": state} if hasattr(value, "named_modules") else state
 
 
 def _add(array: np.ndarray, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> str:
@@ -148,32 +264,49 @@ def _place(keys: tuple[Any, ...]) -> str:
     return "obj" + "".join(f"[{key!r}]" for key in keys)
 
 
-def _decode(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    """What :func:`_encode` made ``value`` from."""
-    match value:
-        case None | bool() | int() | float() | str():
-            return value
-        case list():
-            return [_decode(item, arrays) for item in value]
-        case {"tensor": str(name)} if name in arrays:
-            return Tensor(arrays[name])
-        case {"array": str(name)} if name in arrays:
-            return arrays[name]
-        case {"scalar": str(name)} if name in arrays:
-            return arrays[name][()]
-        case {"float": "nan" | "inf" | "-inf" as text}:
-            return float(text)
-        case {"tuple": list(items)}:
-            return tuple(_decode(item, arrays) for item in items)
-        case {"dict": list(items), "metadata": metadata}:
-            state = OrderedDict((key, _decode(item, arrays)) for key, item in items)
-            vars(state)["_metadata"] = _decode(metadata, arrays)
-            return state
-        case {"dict": list(items)}:
-            return {key: _decode(item, arrays) for key, item in items}
-        case {"module": str(name), "config": config, "state": state}:
-            return _rebuild(name, _decode(config, arrays), _decode(state, arrays))
-    raise ValueError(f"{str(value)[:60]} stands for nothing in it")
+class _Reader:
+    """Makes of a file's structure and arrays what :func:`_encode` made them from."""
+
+    def __init__(self, arrays: dict[str, np.ndarray], whole: bool) -> None:
+        self.arrays, self.whole = arrays, whole
+        self.tensors: list[Tensor] = []
+
+    def tensor(self, name: str) -> Tensor:
+        self.tensors.append(Tensor(self.arrays[name]))
+        return self.tensors[-1]
+
+    def decode(self, value: Any) -> Any:
+        match value:
+            case None | bool() | int() | float() | str():
+                return value
+            case list():
+                return [self.decode(item) for item in value]
+            case {"tensor": str(name)} if name in self.arrays:
+                return self.tensor(name)
+            case {"array": str(name)} if name in self.arrays:
+                return self.arrays[name]
+            case {"scalar": str(name)} if name in self.arrays:
+                return self.arrays[name][()]
+            case {"float": "nan" | "inf" | "-inf" as text}:
+                return float(text)
+            case {"tuple": list(items)}:
+                return tuple(self.decode(item) for item in items)
+            case {"dict": list(items), "metadata": metadata}:
+                state = OrderedDict((key, self.decode(item)) for key, item in items)
+                vars(state)["_metadata"] = self.decode(metadata)
+                return state
+            case {"dict": list(items)}:
+                return {key: self.decode(item) for key, item in items}
+            case {"module": str(name), "config": config, "state": state}:
+                return _rebuild(name, self.decode(config), self.decode(state))
+            case {"state of": str(name), "state": state}:
+                if self.whole:
+                    raise ValueError(
+                        f"it holds the state_dict of a {name}, not the module. Make one, and give it that with "
+                        "load_state_dict(load(file)); or save the module with pickle_module=pickle"
+                    )
+                return self.decode(state)
+        raise ValueError(f"{str(value)[:60]} stands for nothing in it")
 
 
 def _rebuild(name: str, config: dict[str, Any], state: dict[str, Any]) -> Any:

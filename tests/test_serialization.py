@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+import io
 import json
 import math
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,10 +21,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from minidl import nn, optim
-from minidl.errors import DTypeError, WeightsError
+from minidl.device import device
+from minidl.errors import ArgumentError, DTypeError, WeightsError
 from minidl.models import MLP
 from minidl.random import Generator
-from minidl.serialization import KEY, load, rebuildable, save
+from minidl.serialization import KEY, MAGIC, load, rebuildable, save
 from minidl.tensor import Tensor
 from minidl.weights import safetensors
 
@@ -398,6 +402,255 @@ def test_an_unknown_class_says_what_to_do(tmp_path: Path) -> None:
         load(tmp_path / "x")
 
 
+# --- File objects ---------------------------------------------------------------------------------------------
+
+
+def test_file_objects(tmp_path: Path) -> None:
+    checkpoint = {
+        "net": {"w": Tensor(np.arange(6.0).reshape(2, 3))},
+        "shape": (2, None, "x"),
+        "n": np.float32(1),
+    }
+    memory = io.BytesIO()
+    save(checkpoint, memory)
+    save(checkpoint, tmp_path / "by_path")
+    assert memory.getvalue() == (tmp_path / "by_path").read_bytes()
+    memory.seek(0)
+    assert_same(load(memory), checkpoint)
+    with open(tmp_path / "opened", "wb") as file:
+        save(checkpoint, file)
+    with open(tmp_path / "opened", "rb") as file:
+        assert_same(load(file), checkpoint)
+    assert_same(load(str(tmp_path / "opened")), checkpoint)
+
+
+@pytest.mark.parametrize("dtype", ARRAY_DTYPES)
+def test_file_objects_keep_every_dtype(dtype: str) -> None:
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    memory = io.BytesIO()
+    save([array, array[:0], array.sum().astype(dtype)], memory)
+    memory.seek(0)
+    got = load(memory)
+    assert_same(got, [array, array[:0], array.sum().astype(dtype)])
+    got[0][0] = 1  # writable
+
+
+def test_safetensors_of_others_as_file_objects(tmp_path: Path) -> None:
+    save_file({"w": np.arange(3.0)}, tmp_path / "x", {"format": "pt"})
+    assert_same(load(io.BytesIO((tmp_path / "x").read_bytes())), {"w": Tensor(np.arange(3.0))})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"load: the BytesIO is empty, or at its end: seek\(0\) goes back"),
+        (
+            b"PK\x03\x04\x00\x00\x08\x08",
+            "load: the BytesIO must be a safetensors file, got one that begins with b'PK",
+        ),
+        (b"\x05" + bytes(7) + b"{{{{{", "load: the BytesIO is truncated or damaged: "),
+        (MAGIC, "load: the BytesIO is truncated or damaged: "),
+        (MAGIC + b'{"kind": 1}\n', "load: the BytesIO is truncated or damaged: KeyError"),
+    ],
+)
+def test_damaged_file_objects_are_named(content: bytes, message: str) -> None:
+    with pytest.raises(WeightsError, match=message):
+        load(io.BytesIO(content), weights_only=False)
+
+
+def test_a_damaged_file_is_named_by_its_path_also_when_opened(tmp_path: Path) -> None:
+    path = tmp_path / "cut"
+    save({"w": np.arange(5.0)}, path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with open(path, "rb") as file, pytest.raises(WeightsError, match=r"load: .*cut is truncated or damaged"):
+        load(file)
+    path = raw_file(
+        tmp_path / "odd", {"w": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, bytes(2)
+    )
+    with (
+        open(path, "rb") as file,
+        pytest.raises(WeightsError, match=r"tensor 'w' in .*odd must be of one of .*BF16"),
+    ):
+        load(file)
+
+
+def test_files_are_for_bytes() -> None:
+    with pytest.raises(
+        DTypeError,
+        match=r"save: f must be a path, or a file object for bytes .*'wb'\)\), got StringIO of text",
+    ):
+        save(1, io.StringIO())
+    with pytest.raises(
+        DTypeError,
+        match=r"load: f must be a path, or a file object for bytes .*'rb'\)\), got StringIO of text",
+    ):
+        load(io.StringIO())
+    with pytest.raises(DTypeError, match=r"save: f must be a path, .* got int"):
+        save(1, 3)
+    with pytest.raises(DTypeError, match=r"load: f must be a path, .* got dict"):
+        load({})
+
+
+# --- Where the tensors shall be -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place", [None, "cpu", "cpu:0", device("cpu"), {}, {"cuda:0": "cpu"}, {"cpu": "cpu"}, lambda _x, _place: None,
+              lambda x, _place: x, lambda x, place: x.to(place)]
+)  # fmt: skip
+def test_map_location(place: Any, tmp_path: Path) -> None:
+    save({"w": Tensor(np.ones(2)), "n": 1}, tmp_path / "x")
+    assert_same(load(tmp_path / "x", place), {"w": Tensor(np.ones(2)), "n": 1})
+    save_file({"w": np.ones(2)}, tmp_path / "y")
+    assert_same(load(tmp_path / "y", map_location=place), {"w": Tensor(np.ones(2))})
+
+
+def test_a_function_says_what_each_tensor_becomes(tmp_path: Path) -> None:
+    save({"w": [Tensor(np.ones(2))], "b": Tensor(np.ones(1)), "array": np.ones(1)}, tmp_path / "x")
+    seen = []
+
+    def place(x: Tensor, where: str) -> Tensor:
+        seen.append((x.shape, where))
+        return x * 2
+
+    got = load(tmp_path / "x", place)
+    assert seen == [((2,), "cpu"), ((1,), "cpu")]
+    assert (got["w"][0].tolist(), got["b"].tolist(), got["array"].tolist()) == ([2.0, 2.0], [2.0], [1.0])
+    with pytest.raises(DTypeError, match="load: what map_location returns must be a Tensor or None, got int"):
+        load(tmp_path / "x", lambda x, where: 5)
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "message"),
+    [
+        ("cuda", ArgumentError, "load: map_location must be 'cpu', got 'cuda'"),
+        ({"cpu": "cuda:1"}, ArgumentError, "load: map_location must be 'cpu', got 'cuda:1'"),
+        (
+            3,
+            DTypeError,
+            "load: map_location must be None, a device, a dict of devices or a function, got int",
+        ),
+    ],
+)
+def test_there_is_only_the_cpu(place: Any, kind: type[Exception], message: str, tmp_path: Path) -> None:
+    save(1, tmp_path / "x")
+    with pytest.raises(kind, match=message):
+        load(tmp_path / "x", map_location=place)
+
+
+def test_mmap_is_for_paths(tmp_path: Path) -> None:
+    save(1, tmp_path / "x")
+    assert load(tmp_path / "x", mmap=True) == 1
+    with pytest.raises(ArgumentError, match="load: f must be a path where mmap is True, got BytesIO"):
+        load(io.BytesIO(), mmap=True)
+
+
+def test_arguments_are_pytorchs_in_its_order() -> None:
+    torch = pytest.importorskip("torch")
+    ours, theirs = inspect.signature(load).parameters, inspect.signature(torch.load).parameters
+    assert [(p.name, p.kind, p.default) for p in ours.values()] == [
+        (p.name, p.kind, p.default) for p in theirs.values()
+    ]
+    assert list(inspect.signature(save).parameters) == list(inspect.signature(torch.save).parameters)[:4]
+
+
+# --- Whole objects, pickled -----------------------------------------------------------------------------------
+
+
+class Doubling(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) * 2
+
+
+def test_a_module_is_pickled_only_when_asked_for(tmp_path: Path) -> None:
+    net, path = Doubling(), tmp_path / "net"
+    save(net, path)
+    assert_same(dict(load(path)), dict(net.state_dict()))  # nothing was pickled
+    memory = io.BytesIO()
+    save(net, memory, pickle_module=pickle)
+    save(net, path, pickle_module=pickle)
+    assert memory.getvalue() == path.read_bytes()
+    message = (
+        r"load: (.*net|the BytesIO) holds a pickled .*\.Doubling, .*weights_only=False. A state_dict needs no"
+    )
+    x = Tensor(np.ones((1, 2), np.float32))
+    for file in (path, memory):
+        for options in ({}, {"weights_only": True}, {"weights_only": None}):
+            memory.seek(0)
+            with pytest.raises(WeightsError, match=message):
+                load(file, **options)
+        for options in ({"weights_only": False}, {"pickle_module": pickle}):
+            memory.seek(0)
+            got = load(file, **options)
+            assert type(got) is Doubling
+            assert_same(got(x).detach(), net(x).detach())
+
+
+def test_anything_can_be_pickled(tmp_path: Path) -> None:
+    value = {"set": {1, 2}, "tensor": Tensor(np.ones(2)), "function": math.sqrt}
+    save(value, tmp_path / "x", pickle, 2)
+    got = load(tmp_path / "x", weights_only=False, encoding="ASCII")
+    assert (got["set"], got["tensor"].tolist(), got["function"]) == ({1, 2}, [1.0, 1.0], math.sqrt)
+
+
+def test_weights_only_leaves_pickle_alone(tmp_path: Path) -> None:
+    save(1, tmp_path / "x")
+    with pytest.raises(
+        ArgumentError, match="load: pickle_module must be left out where weights_only is True, got"
+    ):
+        load(tmp_path / "x", pickle_module=pickle, weights_only=True)
+    assert load(tmp_path / "x", weights_only=False) == 1
+
+
+class Trap:
+    def __reduce__(self) -> Any:
+        return os.mkdir, (os.environ["MINIDL_TRAP"],)
+
+
+def test_a_refused_pickle_is_not_executed(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("MINIDL_TRAP", str(tmp_path / "sprung"))
+    save(Trap(), tmp_path / "x", pickle_module=pickle)
+    with pytest.raises(WeightsError, match=r"holds a pickled .*Trap"):
+        load(tmp_path / "x")
+    assert not (tmp_path / "sprung").exists()
+    load(tmp_path / "x", weights_only=False)
+    assert (tmp_path / "sprung").exists()
+
+
+def test_a_pickle_that_cannot_be_loaded_names_its_file(tmp_path: Path) -> None:
+    save(Doubling(), tmp_path / "x", pickle_module=pickle)
+    content = (tmp_path / "x").read_bytes()
+    for damaged in (content[:-30], content.replace(b"Doubling\x94", b"Tripling\x94")):
+        (tmp_path / "x").write_bytes(damaged)
+        with pytest.raises(
+            WeightsError, match=r"load: the .*Doubling pickled in .*x cannot be loaded: (EOFError|Unp|Attr)"
+        ):
+            load(tmp_path / "x", weights_only=False)
+
+
+def test_who_wants_a_whole_module_of_a_state_is_told(tmp_path: Path) -> None:
+    save({"net": Doubling()}, tmp_path / "x")
+    with pytest.raises(
+        WeightsError, match=r"x cannot be read: it holds the state_dict of a .*Doubling, not the module. Make"
+    ):
+        load(tmp_path / "x", weights_only=False)
+    save({"net": Doubling().state_dict()}, tmp_path / "x")
+    assert list(load(tmp_path / "x", weights_only=False)["net"]) == ["inner.weight", "inner.bias"]
+
+
+def test_a_failed_pickle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    save("old", path)
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        save(lambda: 0, path, pickle_module=pickle)
+    assert load(path) == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 # --- Whole files or none --------------------------------------------------------------------------------------
 
 
@@ -408,7 +661,7 @@ def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.x\.safetensors'"):
         save(1, tmp_path / "nowhere" / "x.safetensors")
 
 
