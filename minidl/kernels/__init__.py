@@ -11,7 +11,7 @@ read.
 ...     pass
 """
 
-from minidl.kernels import adam, avg_pool2d, bce_with_logits, conv2d, max_pool2d, relu, rmsprop, sgd
+from minidl.kernels import adam, avg_pool2d, bce_with_logits, conv2d, matmul, max_pool2d, relu, rmsprop, sgd
 from minidl.kernels.registry import available, operations, register, use
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "avg_pool2d",
     "bce_with_logits",
     "conv2d",
+    "matmul",
     "max_pool2d",
     "operations",
     "register",

@@ -40,6 +40,19 @@ def plain(a: np.ndarray) -> np.ndarray:
     return np.array(a, dtype=a.dtype.newbyteorder("="), order="C")
 
 
+def readable(a: np.ndarray) -> np.ndarray:
+    """The array in a form that kernels for any layout read: strided as it is, but aligned, native, and writeable.
+
+    An array that is merely read-only is not copied; see :func:`plain`.
+    """
+    flags = a.flags
+    if flags.behaved and a.dtype.isnative:
+        return a
+    if flags.aligned and a.dtype.isnative:
+        return np.asarray(_WriteableView(a))
+    return np.array(a, dtype=a.dtype.newbyteorder("="))
+
+
 def memory_order(a: np.ndarray) -> tuple[int, ...]:
     """The axes from the longest to the shortest stride: transposed by them, a dense array is C-contiguous."""
     return tuple(sorted(range(a.ndim), key=lambda axis: -a.strides[axis]))

@@ -1,8 +1,8 @@
 """Products of vectors and matrices.
 
 One Op does the work: a product of (stacks of) matrices, whose two derivatives are such products again. Vectors are
-made matrices of one row or one column on the way in. NumPy's product takes transposed matrices as they lie in memory,
-so a transposition costs nothing here.
+made matrices of one row or one column on the way in. What computes it is in :mod:`minidl.kernels.matmul`, and takes
+transposed matrices as they lie in memory, so a transposition costs nothing here.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ShapeError, must
+from minidl.kernels import matmul as kernels
 from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, numeric
 from minidl.ops.elementwise import mul
 from minidl.ops.shape import _reshape
@@ -24,20 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["matmul", "mm", "bmm", "mv", "dot", "outer"]
 
 _mT: Op = Op("mT", lambda x: x.swapaxes(-1, -2), lambda g, _y, _x: _mT(g), view=True)
-_dot = Op("dot", np.dot, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
+_dot = Op(
+    "dot", lambda a, b: np.einsum("i,i->", a, b), lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a
+)
 _matmul: Op = Op(
     "matmul",
-    np.matmul,
+    kernels.forward,
     lambda g, _y, _a, b: _matmul(g, _mT(b)),
     lambda g, _y, a, _b: _matmul(_mT(a), g),
 )
 
 
 def _linear_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-    y = x @ w.T
-    if b is not None:
-        y += b
-    return y
+    return kernels.forward(x, w.T, None if b is None else b.reshape(-1))
 
 
 # x (N, K), w (F, K), b (F,): the tape sums the bias's gradient over the rows to which it was broadcast.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from minidl.kernels.cases import activations, convolutions, losses, optimizer_steps, pooling
+from minidl.kernels.cases import activations, convolutions, losses, matmul, optimizer_steps, pooling
 from minidl.kernels.cases.case import Case
 
 __all__ = ["CASES", "Case"]
 
 CASES: dict[str, Callable[[], Iterator[Case]]] = {
+    **matmul.CASES,
     **convolutions.CASES,
     **activations.CASES,
     **pooling.CASES,
