@@ -157,6 +157,12 @@ class Emitter:
     ) -> None:
         """Accumulate, add the bias, apply ReLU as ``mode`` says, and store the lanes that the masks name."""
         rows = [self.builder.gep(c, [self.builder.mul(c_row, I64(r))]) for r in range(self.rows)]
+        self.finish_rows(sums, rows, bias, mode, masks)
+
+    def finish_rows(
+        self, sums: list[list[Any]], rows: list[Any], bias: Any, mode: Any, masks: list[Any]
+    ) -> None:
+        """The same where the rows of the result lie anywhere."""
 
         def accumulate(r: int, j: int, x: Any) -> Any:
             return self.builder.fadd(self._masked(self.at(rows[r], j), masks[j]), x)

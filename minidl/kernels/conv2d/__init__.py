@@ -42,6 +42,7 @@ def policy(
 operation = Operation("conv2d", ("forward", "input_grad", "weight_grad"), policy)
 register("conv2d", "reference", module="minidl.kernels.conv2d.reference")
 register("conv2d", "im2col", module="minidl.kernels.conv2d.im2col")
+register("conv2d", "direct", module="minidl.kernels.conv2d.direct")
 
 
 def forward(

@@ -1,0 +1,121 @@
+"""The tile of registers whose rows lie anywhere: what turns a convolution into a matrix product without copying windows.
+
+A convolution's matrix of windows is never stored. An element of it is an element of the image, and where that lies is
+a sum of two parts, one that depends on the pixel and one that depends on the tap and channel:
+
+    windows[pixel, step] = image[pixels[pixel] + steps[step]]
+
+So the tile reads both parts from tables. The pixels' parts stay in (or beside) registers for the whole sum, one more
+load per step fetches the step's part; 28 fused multiply-adds hide both. The sums stay in registers over all taps and
+channels: nothing is added up in memory. The same tile with the two tables exchanged is the product for the weights'
+gradient, which sums over pixels.
+
+    gathered(rows, vectors)     broadcasts an element of the image to all columns: columns are filters
+    lanewise(rows, vectors)     multiplies vectors of the image with vectors of b, lane by lane: columns are channels,
+                                each with its own filter (depthwise convolution)
+
+Source: Dukhan, "The indirect convolution algorithm", 2019 (who keeps a table of pointers per pixel and tap).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from minidl.kernels.simd import I64, Emitter
+
+
+class _Gather(Emitter):
+    """Emits a tile whose rows and steps are found through tables."""
+
+    def gather_sums(
+        self, a: Any, pixels: Any, steps: Any, k: Any, b: Any, b_k: Any, broadcast: bool
+    ) -> list[list[Any]]:
+        """For every row and vector: the sum over ``k`` steps of a[pixels[row] + steps[step]] * b[step]."""
+        offsets = self._table(pixels)
+
+        def step(index: Any, pb: Any, sums: list[list[Any]]) -> list[list[Any]]:
+            pa = self.builder.gep(a, [self._entry(steps, index)])
+            bs = [self.load(pb, j) for j in range(self.vectors)]
+            new = []
+            for offset, row in zip(offsets, sums, strict=True):
+                p = self.builder.gep(pa, [offset])
+                if broadcast:
+                    xs = [self.splat(self.builder.load(p, align=self.size))] * self.vectors
+                else:
+                    xs = [self.load(p, j) for j in range(self.vectors)]
+                new.append([self.builder.call(self.fma, [*xy, s]) for *xy, s in zip(xs, bs, row, strict=True)])
+            return new
+
+        return self._loop(k, b, b_k, step)
+
+    def _table(self, table: Any) -> list[Any]:
+        """The entries for the tile's rows."""
+        return [self._entry(table, I64(r)) for r in range(self.rows)]
+
+    def _entry(self, table: Any, index: Any) -> Any:
+        return self.builder.load(self.builder.gep(table, [index]))
+
+    def _loop(self, k: Any, b: Any, b_k: Any, step: Any) -> list[list[Any]]:
+        builder, before = self.builder, self.builder.block
+        loop, done = builder.append_basic_block("gather.loop"), builder.append_basic_block("gather.done")
+        builder.cbranch(builder.icmp_signed(">", k, I64(0)), loop, done)
+        builder.position_at_end(loop)
+        index, pb = builder.phi(I64), builder.phi(b.type)
+        sums = [[builder.phi(self.vec) for _ in range(self.vectors)] for _ in range(self.rows)]
+        new = step(index, pb, sums)
+        following = builder.add(index, I64(1))
+        pairs = [(p, n) for ps, ns in zip(sums, new, strict=True) for p, n in zip(ps, ns, strict=True)]
+        phis = [(index, I64(0), following), (pb, b, builder.gep(pb, [b_k]))]
+        for phi, first, then in (*phis, *((p, self.zero, n) for p, n in pairs)):
+            phi.add_incoming(first, before)
+            phi.add_incoming(then, loop)
+        builder.cbranch(builder.icmp_signed("<", following, k), loop, done)
+        builder.position_at_end(done)
+        return [[self._merge((self.zero, before), (n, loop)) for n in row] for row in new]
+
+    def targets(self, c: Any, table: Any) -> list[Any]:
+        """Where each row of the result lies."""
+        return [self.builder.gep(c, [offset]) for offset in self._table(table)]
+
+
+@functools.cache
+def gathered(rows: int, vectors: int, broadcast: bool = True) -> Any:
+    """The tile of that size, a function to call in compiled code:
+
+        tile(a, pixels, steps, k,  b, b_k,  c, targets,  n,  bias,  mode)
+
+        c[targets[r] + j] = sum over k steps of a[pixels[r] + steps[step]] * b[step * b_k + j]
+
+    for all rows, and the first n of the columns. a, b, c and bias are pointers to elements of one type, the tables
+    pointers to int64. b must hold whole vectors at every step, whatever n is; of c and the bias only n columns are
+    touched. ``mode`` is a sum of ACCUMULATE, BIAS and RELU. Two rows may be the same: the result is right all the same.
+    """
+
+    @intrinsic
+    def emit(typing, a, pixels, steps, k, b, b_k, c, targets, n, bias, mode):
+        size = types.int64
+        signature = types.void(a, pixels, steps, size, b, size, c, targets, size, bias, size)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            a, pixels, steps, k, b, b_k, c, targets, n, bias, mode = args
+            real = sig.args[0].dtype
+            emitter = _Gather(builder, context.get_value_type(real), real.bitwidth // 8, rows, vectors)
+            sums = emitter.gather_sums(a, pixels, steps, k, b, b_k, broadcast)
+            emitter.finish_rows(sums, emitter.targets(c, targets), bias, mode, emitter.masks(n))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return emit
+
+
+def lanewise(rows: int, vectors: int) -> Any:
+    """The tile that multiplies lane by lane: a[pixels[r] + steps[step] + j] instead of a[pixels[r] + steps[step]].
+
+    a must hold whole vectors at every pixel and step.
+    """
+    return gathered(rows, vectors, broadcast=False)
