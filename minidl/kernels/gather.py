@@ -1,4 +1,4 @@
-"""The tile of registers whose rows lie anywhere: what turns a convolution into a matrix product without copying windows.
+"""The tile of registers whose rows lie anywhere: it makes a matrix product of a convolution, and copies no windows.
 
 A convolution's matrix of windows is never stored. An element of it is an element of the image, and where that lies is
 a sum of two parts, one that depends on the pixel and one that depends on the tap and channel:
@@ -22,10 +22,20 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from minidl.kernels.simd import I64, Emitter
+from minidl.kernels.simd import I64, Emitter, machine
+
+
+def _register() -> str:
+    """What LLVM calls a vector register in a piece of assembly; empty where that is not known."""
+    triple = cpu_target.target_context.codegen().magic_tuple()[0]
+    if triple.startswith(("x86_64", "amd64")):
+        return "v" if machine().name == "AVX-512" else "x"
+    return "w" if machine().name == "NEON" else ""
 
 
 class _Gather(Emitter):
@@ -47,10 +57,30 @@ class _Gather(Emitter):
                     xs = [self.splat(self.builder.load(p, align=self.size))] * self.vectors
                 else:
                     xs = [self.load(p, j) for j in range(self.vectors)]
-                new.append([self.builder.call(self.fma, [*xy, s]) for *xy, s in zip(xs, bs, row, strict=True)])
+                sums_of_row = [
+                    self.builder.call(self.fma, [*xy, s]) for *xy, s in zip(xs, bs, row, strict=True)
+                ]
+                new.append(self._fence(sums_of_row))
             return new
 
         return self._loop(k, b, b_k, step)
+
+    def _fence(self, row: list[Any]) -> list[Any]:
+        """The row's sums, such that loads that follow are not moved ahead of what computes them.
+
+        LLVM would load all rows' elements first, and push the sums out of the registers for them: half the speed. An
+        empty piece of assembly that claims to change sums and memory keeps the rows in their order.
+        """
+        register, count = _register(), len(row)
+        if not register:
+            return row
+        kind = self.vec if count == 1 else ir.LiteralStructType([self.vec] * count)
+        constraints = [f"={register}"] * count + [str(j) for j in range(count)] + ["~{memory}"]
+        fence = ir.InlineAsm(
+            ir.FunctionType(kind, [self.vec] * count), "", ",".join(constraints), side_effect=True
+        )
+        fenced = self.builder.call(fence, row)
+        return [fenced] if count == 1 else [self.builder.extract_value(fenced, j) for j in range(count)]
 
     def _table(self, table: Any) -> list[Any]:
         """The entries for the tile's rows."""

@@ -44,6 +44,8 @@ __all__ = ["get_num_threads", "parallel", "set_num_threads"]
 
 # From this many elements on, loaded and stored once, the pool pays for its launch.
 WORTH_A_LAUNCH = 1 << 15
+# The same for products that run at the core's peak, counted in multiplications.
+WORTH_MULTIPLICATIONS = 1 << 17
 
 
 class _State(threading.local):

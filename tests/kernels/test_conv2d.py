@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import minidl
 from minidl.kernels import available, conv2d, use
 
 NAMES = available("conv2d")
@@ -83,35 +84,100 @@ def test_memory_orders_of_the_results(name):
         assert conv2d.weight_grad(x, g, w_shape, *rest).flags.c_contiguous
 
 
+EXACT = [name for name in NAMES if name not in ("reference", "winograd")]
+
+
+@pytest.mark.parametrize("name", EXACT)
 @pytest.mark.parametrize("channels", [1, 16])
-def test_im2col_gives_a_sample_the_same_bits_in_every_batch(channels):
+def test_a_sample_has_the_same_bits_in_every_batch(name, channels):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((70, channels, 14, 14), np.float32)
     w = rng.standard_normal((8, channels, 3, 3), np.float32)
     rest = ((1, 1), (1, 1), (1, 1), 1)
-    with use(conv2d="im2col"):
+    with use(conv2d=name):
+        if not conv2d.operation.load(name).supports("forward", x.dtype, x.shape, w.shape, *rest):
+            pytest.skip("not this one's shape")
         whole = conv2d.forward(x, w, *rest)
         for first, last in ((0, 1), (3, 10), (69, 70)):
             part = conv2d.forward(x[first:last], w, *rest)
             np.testing.assert_array_equal(part, whole[first:last])
 
 
-def test_float32_im2col_is_as_exact_as_a_matrix_product():
-    rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((2, 64, 14, 14), np.float32), rng.standard_normal((32, 64, 3, 3), np.float32)
-    rest = ((1, 1), (1, 1), (1, 1), 1)
-    with use(conv2d="reference"):
-        exact = conv2d.forward(x.astype(np.float64), w.astype(np.float64), *rest)
+# Large enough for two threads; the last has more channels than a patch holds at once.
+PARALLEL_SHAPES = [
+    ((5, 24, 30, 31), (40, 24, 3, 3), (2, 1), (1, 1), (1, 1), 1),
+    ((1, 64, 9, 9), (130, 64, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((3, 32, 20, 20), (64, 8, 3, 3), (1, 1), (1, 1), (1, 1), 4),
+    ((2, 64, 20, 20), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
+    ((2, 2100, 5, 5), (20, 2100, 5, 5), (1, 1), (2, 2), (1, 1), 1),
+]
+
+
+def _three(shape, dtype=np.float32):
+    x_shape, w_shape, *rest = shape
+    x, w, g, _y = _arrays(*shape)
+    x, w, g = (a.astype(dtype) for a in (x, w, g))
+    return (
+        conv2d.forward(x, w, *rest),
+        conv2d.input_grad(g, w, x_shape, *rest),
+        conv2d.weight_grad(x, g, w_shape, *rest),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in EXACT if name != "im2col"])
+@pytest.mark.parametrize("shape", PARALLEL_SHAPES)
+def test_the_bits_do_not_depend_on_the_threads(name, shape):
+    x_shape, w_shape, *rest = shape
+    if not conv2d.operation.load(name).supports("forward", np.dtype("float32"), x_shape, w_shape, *rest):
+        pytest.skip("not this one's shape")
+    with use(conv2d=name):
+        several = _three(shape)
+        before = minidl.get_num_threads()
+        minidl.set_num_threads(1)
+        try:
+            one = _three(shape)
+        finally:
+            minidl.set_num_threads(before)
     with use(conv2d="im2col"):
-        error = np.abs(conv2d.forward(x, w, *rest) - exact).max()
-    a = rng.standard_normal((196, 576), np.float32)
-    b = rng.standard_normal((576, 32), np.float32)
-    product = np.abs(a @ b - a.astype(np.float64) @ b.astype(np.float64)).max()
-    assert error <= 2 * product
+        expected = _three(shape, np.float64)
+    for a, b, c in zip(several, one, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, c, rtol=0, atol=1e-5 * np.abs(c).max())
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_float32_is_as_exact_as_a_matrix_product(name):
+    rng = np.random.default_rng(0)
+    x_shape, w_shape = (2, 64, 14, 14), (32, 64, 3, 3)
+    rest = ((1, 1), (1, 1), (1, 1), 1)
+    if not conv2d.operation.load(name).supports("forward", np.dtype("float32"), x_shape, w_shape, *rest):
+        pytest.skip("not this one's shape")
+    x, w = rng.standard_normal(x_shape, np.float32), rng.standard_normal(w_shape, np.float32)
+    g = rng.standard_normal((2, 32, 14, 14), np.float32)
+
+    def compute(dtype):
+        a, b, c = (array.astype(dtype) for array in (x, w, g))
+        return (
+            conv2d.forward(a, b, *rest),
+            conv2d.input_grad(c, b, x_shape, *rest),
+            conv2d.weight_grad(a, c, w_shape, *rest),
+        )
+
+    with use(conv2d="reference"):
+        exact = compute(np.float64)
+    with use(conv2d=name):
+        ours = compute(np.float32)
+    # The same numbers of rows, of summands and of columns as matrices.
+    for result, expected, (m, k, n) in zip(
+        ours, exact, ((392, 576, 32), (392, 288, 64), (576, 392, 32)), strict=True
+    ):
+        a, b = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
+        product = np.abs(a @ b - a.astype(np.float64) @ b.astype(np.float64)).max()
+        assert np.abs(result - expected).max() <= 2 * product
 
 
 def test_depthwise_convolution_goes_to_the_sum_over_taps():
     rest = ((1, 1), (1, 1), (1, 1))
     shapes = ((8, 64, 28, 28), (64, 1, 3, 3))
     assert conv2d.policy("forward", np.dtype("float32"), *shapes, *rest, 64) == "reference"
-    assert conv2d.policy("forward", np.dtype("float32"), (8, 1, 28, 28), (64, 1, 3, 3), *rest, 1) == "im2col"
+    assert conv2d.policy("forward", np.dtype("float32"), (8, 1, 28, 28), (64, 1, 3, 3), *rest, 1) == "direct"

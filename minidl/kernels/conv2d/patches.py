@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.kernels.compile import jit
 from minidl.kernels.gather import gathered
-from minidl.kernels.simd import ahead, machine, scratch
+from minidl.kernels.simd import ahead, machine, pointer, scratch
 
 ROWS, VECTORS = machine().rows, machine().vectors
 # What is left over of the rows is done in smaller tiles.
@@ -76,7 +76,7 @@ def fill(
 
 
 @jit
-def rows(
+def multiply(
     a: Any,
     pixels: Any,
     count: Any,
@@ -136,3 +136,51 @@ def pack_panel(
                         step[j] = source[j * by_column]
                     for j in range(n, width):
                         step[j] = 0
+
+
+@jit
+def block_of(task: Any, n: Any, geometry: Any) -> Any:
+    """Which block of the grid: its first sample, row and column, and how many there are of each."""
+    samples, rows, across, grid_rows, grid_columns = (
+        geometry[0],
+        geometry[1],
+        geometry[2],
+        geometry[3],
+        geometry[4],
+    )
+    blocks_across, blocks_down = -(-grid_columns // across), -(-grid_rows // rows)
+    n0 = task // (blocks_across * blocks_down) * samples
+    i0 = task // blocks_across % blocks_down * rows
+    j0 = task % blocks_across * across
+    return n0, i0, j0, min(samples, n - n0), min(rows, grid_rows - i0), min(across, grid_columns - j0)
+
+
+@jit
+def patch_under(room: Any, source: Any, block: Any, channel: Any, count: Any, geometry: Any) -> Any:
+    """A pointer to the patch under a block, from that channel on: copied into ``room``, or in place."""
+    n0, i0, j0, samples, rows, across = block
+    (stride_rows, stride_columns, top, left, reach_rows, reach_columns, sample_pitch, pitch, pixel) = (
+        geometry[5:14]
+    )
+    size = source.itemsize
+    strides = (
+        source.strides[0] // size,
+        source.strides[1] // size,
+        source.strides[2] // size,
+        source.strides[3] // size,
+    )
+    y, x = i0 * stride_rows + top, j0 * stride_columns + left
+    if geometry[20]:
+        return pointer(source, n0 * strides[0] + y * strides[1] + x * strides[2] + channel)
+    fill(
+        room,
+        pointer(source, n0 * strides[0] + channel * strides[3]),
+        strides,
+        (source.shape[1], source.shape[2]),
+        (y, x),
+        samples,
+        ((rows - 1) * stride_rows + reach_rows, (across - 1) * stride_columns + reach_columns),
+        (sample_pitch, pitch, pixel),
+        count,
+    )
+    return room

@@ -1,16 +1,9 @@
 """Where everything lies: a convolution's geometry, computed once per shape, as tables that compiled code reads.
 
-Forward, input gradient and weight gradient are the same walk over an image. A *grid* of pixels (the pixels of y) is
-walked in blocks. Each block reads a *patch* of the source image, and pixel (i, j) of the grid meets, at tap (a, b),
-
-    source[i*stride + rows[a], j*stride + columns[b]]          zero outside of the source
-
-For y itself, ``rows[a] = a*dilation - padding``. The input gradient at stride s is s*s such walks, one for every phase
-of the stride, each with the taps that reach its pixels and a stride of 1: no zeros between g's pixels are multiplied.
-
-A patch is copied into a buffer of its own, with zeros around the image: it then lies in the second level of cache, at
-distances that do not collide there. Where no zeros are needed and the image's distances do no harm, it is read in
-place. Neither choice, nor the size of blocks, changes the order in which an element of the result is summed.
+A walk (:mod:`minidl.kernels.conv2d.geometry`) goes over its grid of pixels in blocks; each block reads a *patch* of the
+source image. A patch is copied into a buffer of its own, with zeros around the image: it then lies in the second level
+of cache, at distances that do not collide there. Where no zeros are needed and the image's distances do no harm, it is
+read in place. Neither choice, nor the size of blocks, changes the order in which an element of a result is summed.
 """
 
 from __future__ import annotations
@@ -22,58 +15,17 @@ from typing import NamedTuple
 import numpy as np
 
 from minidl.kernels import simd
+from minidl.kernels.conv2d.geometry import Walk
 from minidl.kernels.windows import Pair
 
 # Elements of a patch's buffer, on the stack of the thread: 256 KB of float32, a quarter of a core's second level.
 PATCH = 1 << 16
 # Pixels of a block at most: for results, and where the block's gradients must fit into the first level of cache.
 PIXELS, PIXELS_OF_GRADIENTS = 1024, 256
+# As many tasks as a few threads share evenly.
+TASKS = 8
 # Rows of an image that lie a multiple of this apart (bytes) fall into few sets of the first level of cache.
 COLLISION = 2048
-
-
-class Taps(NamedTuple):
-    """Offsets of a filter's taps in one dimension: ``first + i * step`` for i < count, ascending."""
-
-    first: int
-    step: int
-    count: int
-
-    @property
-    def span(self) -> int:
-        return self.step * max(0, self.count - 1)
-
-
-class Walk(NamedTuple):
-    """A convolution, as seen from the pixels of its grid.
-
-    Attributes:
-        source: (H, W, C) of the image that is read.
-        grid: (rows, columns) of pixels.
-        stride: the distance in the source between neighbouring pixels of the grid.
-        taps: the offsets of rows and of columns.
-        groups: groups of channels; the taps of a group see C/groups channels.
-        columns: channels of the grid in a group.
-        target: distances between samples, rows and pixels of the grid, in elements.
-        lanewise: whether each column is a channel with a filter of its own.
-    """
-
-    source: tuple[int, int, int]
-    grid: Pair
-    stride: Pair
-    taps: tuple[Taps, Taps]
-    groups: int
-    columns: int
-    target: tuple[int, int, int]
-    lanewise: bool = False
-
-    @property
-    def inside(self) -> bool:
-        """Whether no tap falls outside of the source."""
-        return all(
-            t.first >= 0 and (n - 1) * s + t.first + t.span < size
-            for t, n, s, size in zip(self.taps, self.grid, self.stride, self.source, strict=False)
-        )
 
 
 class Geometry(NamedTuple):
@@ -143,7 +95,7 @@ def plan(walk: Walk, itemsize: int, dense: bool, limit: int) -> Plan:
         *(walk.taps[0].first, walk.taps[1].first),
         *reach,
         *((height if in_place else patch_rows) * pitch, pitch, pixel),
-        walk.taps[0].count * walk.taps[1].count,
+        walk.taps[0].number * walk.taps[1].number,
         *(depth, depth_block, walk.groups, group_block),
         walk.columns,
         int(in_place),
@@ -207,8 +159,8 @@ def _block(walk: Walk, pixel: int, limit: int) -> tuple[int, int, int]:
 
 def _steps(walk: Walk, geometry: Geometry) -> np.ndarray:
     """Offsets in the patch of (block of channels, tap row, tap column, channel)."""
-    rows = walk.taps[0].step * geometry.pitch * np.arange(walk.taps[0].count)
-    columns = walk.taps[1].step * geometry.pixel * np.arange(walk.taps[1].count)
+    rows = walk.taps[0].step * geometry.pitch * np.arange(walk.taps[0].number)
+    columns = walk.taps[1].step * geometry.pixel * np.arange(walk.taps[1].number)
     taps = (rows[:, None] + columns).reshape(-1, 1)
     blocks = [
         (taps + np.arange(min(geometry.depth_block, geometry.depth - first))).ravel()
@@ -230,3 +182,14 @@ def _pixel_tables(walk: Walk, geometry: Geometry) -> tuple[np.ndarray, np.ndarra
                 n * distances[0] + i * distances[1] + j * distances[2]
             ).ravel()
     return tables[0], tables[1]
+
+
+def blocks_of(n: int, geometry: Geometry) -> int:
+    """How many blocks the grids of n samples have."""
+    samples, rows, across = geometry[:3]
+    return -(-n // samples) * -(-geometry.grid_rows // rows) * -(-geometry.grid_columns // across)
+
+
+def split_of(blocks: int, groups: int, panels: int) -> int:
+    """Into how many parts the groups, or the panels of the only group, are split, so that there are enough tasks."""
+    return 1 if blocks >= TASKS else min(groups if groups > 1 else panels, -(-TASKS // max(1, blocks)))

@@ -1,0 +1,62 @@
+"""The tile that reads through tables, against float64, at every edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+numba = pytest.importorskip("numba")
+
+from minidl.kernels import gather, simd  # noqa: E402
+
+REALS = [np.float32, np.float64]
+TILES = [(simd.machine().rows, simd.machine().vectors), (4, 1), (1, 2)]
+
+
+def _runner(tile):
+    @numba.njit(error_model="numpy")
+    def run(a, pixels, steps, k, b, b_k, c, targets, n, bias, mode):
+        tile(
+            simd.pointer(a, 0), simd.pointer(pixels, 0), simd.pointer(steps, 0), k, simd.pointer(b, 0), b_k,
+            simd.pointer(c, 0), simd.pointer(targets, 0), n, simd.pointer(bias, 0), mode,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize(("rows", "vectors"), TILES)
+@pytest.mark.parametrize("broadcast", [True, False])
+def test_the_tile(rows, vectors, broadcast, dtype):
+    run = _runner(gather.gathered(rows, vectors, broadcast))
+    width = vectors * simd.lanes(np.dtype(dtype).itemsize)
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(500 + width).astype(dtype)
+    pixels, steps = rng.integers(0, 300, rows), rng.integers(0, 200, 9)
+    targets = rng.permutation(rows) * (width + 3)
+    b, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((9, width), (width,)))
+    old = rng.standard_normal(rows * (width + 3)).astype(dtype)
+    for k in (0, 1, 9):
+        for n in {1, width // 2, width - 1, width} - {0}:
+            for mode in range(8):
+                c = old.copy()
+                run(a, pixels, steps, k, b, width, c, targets, n, bias, mode)
+                at = (pixels[:, None] + steps[:k])[..., None]
+                windows = a[at if broadcast else at + np.arange(n)].astype(np.float64)  # (rows, k, 1 or n)
+                sums = (windows * b[:k, :n]).sum(axis=1)
+                where = targets[:, None] + np.arange(n)
+                want = old.astype(np.float64)
+                sums += want[where] if mode & simd.ACCUMULATE else 0
+                sums += bias[:n] if mode & simd.BIAS else 0
+                want[where] = np.maximum(sums, 0) if mode & simd.RELU else sums
+                np.testing.assert_allclose(c, want, rtol=0, atol=20 * np.finfo(dtype).eps)
+
+
+def test_a_row_that_is_named_twice_is_accumulated_once():
+    rows = simd.machine().rows
+    run = _runner(gather.gathered(rows, 1))
+    w = simd.lanes(4)
+    a, b, c = np.ones(1, np.float32), np.ones(w, np.float32), np.full(w, 5, np.float32)
+    zeros = np.zeros(rows, np.int64)
+    run(a, zeros, zeros, 1, b, w, c, zeros, w, b, simd.ACCUMULATE)
+    np.testing.assert_array_equal(c, 6)
