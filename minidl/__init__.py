@@ -45,6 +45,7 @@ from minidl.kernels.threads import get_num_threads as get_num_threads
 from minidl.kernels.threads import set_num_threads as set_num_threads
 from minidl.ops.activation import *
 from minidl.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from minidl.ops.choice import *
 from minidl.ops.comparison import *
 from minidl.ops.composite import *
 from minidl.ops.contraction import *
@@ -55,6 +56,7 @@ from minidl.ops.distances import cosine_similarity as cosine_similarity
 from minidl.ops.distances import pairwise_distance as pairwise_distance
 from minidl.ops.division import *
 from minidl.ops.elementwise import *
+from minidl.ops.extremes import *
 from minidl.ops.gathering import *
 from minidl.ops.indexing import *
 from minidl.ops.joining import *
@@ -63,10 +65,12 @@ from minidl.ops.matrices import *
 from minidl.ops.ordering import *
 from minidl.ops.patches import pixel_shuffle as pixel_shuffle
 from minidl.ops.patches import pixel_unshuffle as pixel_unshuffle
+from minidl.ops.permutation import *
 from minidl.ops.pool1d import avg_pool1d as avg_pool1d
 from minidl.ops.queries import *
 from minidl.ops.rectifiers import prelu as prelu
 from minidl.ops.reduce import *
+from minidl.ops.reorder import *
 from minidl.ops.replace import fill as fill
 from minidl.ops.rounding import *
 from minidl.ops.sampling import *

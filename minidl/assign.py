@@ -10,7 +10,8 @@ from minidl.grad_mode import thread
 from minidl.ops import indexing
 from minidl.ops.arguments import converted, plain
 from minidl.ops.indexing import Shape
-from minidl.ops.shape import _permute, _reshape
+from minidl.ops.permutation import _permute
+from minidl.ops.shape import _reshape
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor

@@ -11,12 +11,14 @@ from minidl.assign import setitem
 from minidl.inplace import in_place, in_place_view
 from minidl.ops import (
     activation,
+    choice,
     comparison,
     composite,
     conversion,
     counting,
     division,
     elementwise,
+    extremes,
     gathering,
     indexing,
     joining,
@@ -24,8 +26,10 @@ from minidl.ops import (
     matrices,
     new,
     ordering,
+    permutation,
     rectifiers,
     reduce,
+    reorder,
     replace,
     rounding,
     sampling,
@@ -64,7 +68,7 @@ def _among_operands(function: Any) -> Any:
 
 def _where(self: Any, condition: Any, other: Any) -> Any:
     """:func:`minidl.where` with the condition second."""
-    return elementwise.where(condition, self, other)
+    return choice.where(condition, self, other)
 
 
 def _split(self: Any, split_size: Any, dim: int = 0) -> Any:
@@ -94,11 +98,11 @@ class Methods:
 
     # Element by element
     abs = absolute = __abs__ = elementwise.abs
-    clamp = clip = elementwise.clamp
+    clamp = clip = choice.clamp
     clamp_min, clamp_max = composite.clamp_min, composite.clamp_max
     exp, log, sqrt, square = elementwise.exp, elementwise.log, elementwise.sqrt, elementwise.square
     tanh, sigmoid, relu, sign = elementwise.tanh, elementwise.sigmoid, elementwise.relu, elementwise.sign
-    maximum, minimum = elementwise.maximum, elementwise.minimum
+    maximum, minimum = choice.maximum, choice.minimum
     where = _where
     sin, cos, tan = trigonometric.sin, trigonometric.cos, trigonometric.tan
     asin = arcsin = trigonometric.asin
@@ -139,8 +143,8 @@ class Methods:
 
     # Reductions
     sum, mean, prod, var, std = reduce.sum, reduce.mean, reduce.prod, statistics.var, statistics.std
-    max, min, amax, amin = reduce.max, reduce.min, reduce.amax, reduce.amin
-    argmax, argmin, logsumexp = reduce.argmax, reduce.argmin, reduce.logsumexp
+    max, min, amax, amin = extremes.max, extremes.min, extremes.amax, extremes.amin
+    argmax, argmin, logsumexp = extremes.argmax, extremes.argmin, reduce.logsumexp
     norm = vector_norm.norm
     cumsum, cumprod, cummax, cummin = scan.cumsum, scan.cumprod, scan.cummax, scan.cummin
     diff = scan.diff
@@ -155,17 +159,18 @@ class Methods:
     reshape, view, flatten, unflatten = shape.reshape, shape.view, shape.flatten, shape.unflatten
     ravel = shape.ravel
     squeeze, unsqueeze = shape.squeeze, shape.unsqueeze
-    movedim = moveaxis = shape.movedim
-    transpose = swapdims = shape.transpose
-    swapaxes = shape.swapaxes
-    permute, t = shape.permute, shape.t
+    movedim = moveaxis = permutation.movedim
+    transpose = swapdims = permutation.transpose
+    swapaxes = permutation.swapaxes
+    permute, t = permutation.permute, permutation.t
     T = property(
-        lambda self: shape.permute(self, tuple(reversed(range(self.ndim)))), doc="All dimensions reversed."
+        lambda self: permutation.permute(self, tuple(reversed(range(self.ndim)))),
+        doc="All dimensions reversed.",
     )
-    mT = property(lambda self: shape.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
+    mT = property(lambda self: permutation.transpose(self, -2, -1), doc="The last two dimensions exchanged.")
     reshape_as, view_as, expand_as = _as_other(shape.reshape), _as_other(shape.view), _as_other(shape.expand)
-    expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, shape.repeat, shape.tile
-    flip, roll = shape.flip, shape.roll
+    expand, broadcast_to, repeat, tile = shape.expand, shape.broadcast_to, reorder.repeat, reorder.tile
+    flip, roll = reorder.flip, reorder.roll
     clone, contiguous = shape.clone, shape.contiguous
     split, chunk, unbind = _split, joining.chunk, joining.unbind
 
@@ -224,7 +229,7 @@ class Methods:
     sqrt_, square_ = in_place("sqrt_", elementwise.sqrt), in_place("square_", elementwise.square)
     tanh_, sigmoid_ = in_place("tanh_", elementwise.tanh), in_place("sigmoid_", elementwise.sigmoid)
     relu_ = in_place("relu_", elementwise.relu)
-    clamp_ = clip_ = in_place("clamp_", elementwise.clamp)
+    clamp_ = clip_ = in_place("clamp_", choice.clamp)
     clamp_min_, clamp_max_ = in_place("clamp_min_", clamp_min), in_place("clamp_max_", clamp_max)
     masked_fill_ = in_place("masked_fill_", indexing.masked_fill)
     copy_, fill_, zero_ = (

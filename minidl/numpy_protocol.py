@@ -17,10 +17,13 @@ from minidl import dtypes
 from minidl.errors import GradError, ShapeError, must
 from minidl.grad_mode import thread
 from minidl.ops import (
+    choice,
     division,
     elementwise,
+    extremes,
     joining,
     linalg,
+    permutation,
     reduce,
     rounding,
     shape,
@@ -34,7 +37,7 @@ from minidl.tape import Op
 # ufunc -> Op: those whose forward is the ufunc itself.
 UFUNCS: dict[Any, Op] = {
     op.forward: op
-    for family in (elementwise, division, rounding, special, trigonometric)
+    for family in (elementwise, choice, division, rounding, special, trigonometric)
     for op in vars(family).values()
     if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
 }
@@ -55,8 +58,8 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: lambda a, axis=None, keepdims=False: reduce.sum(a, axis, keepdims),
     np.mean: lambda a, axis=None, keepdims=False: reduce.mean(a, axis, keepdims),
-    np.max: lambda a, axis=None, keepdims=False: reduce.amax(a, () if axis is None else axis, keepdims),
-    np.min: lambda a, axis=None, keepdims=False: reduce.amin(a, () if axis is None else axis, keepdims),
+    np.max: lambda a, axis=None, keepdims=False: extremes.amax(a, () if axis is None else axis, keepdims),
+    np.min: lambda a, axis=None, keepdims=False: extremes.amin(a, () if axis is None else axis, keepdims),
     np.var: lambda a, axis=None, ddof=0, keepdims=False: statistics.var(
         a, axis, correction=ddof, keepdim=keepdims
     ),
@@ -65,18 +68,18 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     ),
     np.reshape: lambda a, shape: _reshape(a, shape),
     np.ravel: lambda a: _reshape(a, -1),
-    np.transpose: lambda a, axes=None: shape.permute(
+    np.transpose: lambda a, axes=None: permutation.permute(
         a, tuple(reversed(range(a.ndim))) if axes is None else axes
     ),
-    np.swapaxes: lambda a, axis1, axis2: shape.transpose(a, axis1, axis2),
-    np.moveaxis: lambda a, source, destination: shape.movedim(a, source, destination),
+    np.swapaxes: lambda a, axis1, axis2: permutation.transpose(a, axis1, axis2),
+    np.moveaxis: lambda a, source, destination: permutation.movedim(a, source, destination),
     np.expand_dims: lambda a, axis: shape.unsqueeze(a, axis),
     np.squeeze: _squeeze,
     np.broadcast_to: lambda array, shape: _broadcast_to(array, shape),
     np.concatenate: lambda arrays, axis=0: joining.cat(_as_one_dtype(arrays), axis),
     np.stack: lambda arrays, axis=0: joining.stack(_as_one_dtype(arrays), axis),
-    np.where: lambda condition, x, y: elementwise.where(condition, *_as_one_dtype((x, y))),
-    np.clip: lambda a, a_min=None, a_max=None: elementwise.clamp(a, a_min, a_max),
+    np.where: lambda condition, x, y: choice.where(condition, *_as_one_dtype((x, y))),
+    np.clip: lambda a, a_min=None, a_max=None: choice.clamp(a, a_min, a_max),
     np.copy: lambda a: shape.clone(a),
 }
 FUNCTIONS |= {np.amax: FUNCTIONS[np.max], np.amin: FUNCTIONS[np.min]}

@@ -72,16 +72,41 @@ def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
     """``exp(x) / sum of exp(x)`` along ``dim``: positive numbers that sum to 1. Finite for any finite input.
 
     ``dtype`` converts the input first.
+
+    Raises:
+        DTypeError: ``input`` is not of floats, and no ``dtype`` is given.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.softmax(minidl.tensor([0.0, 0.0, 1000.0]), dim=0)
+    tensor([0., 0., 1.])
     """
     return _along(_softmax, input, dim, dtype)
 
 
 @numpy_names
 def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
-    """``x - log(sum of exp(x))`` along ``dim``: the logarithm of :func:`softmax`, right also where that is 0."""
+    """``x - log(sum of exp(x))`` along ``dim``: the logarithm of :func:`softmax`, right also where that is 0.
+
+    Raises:
+        DTypeError: ``input`` is not of floats, and no ``dtype`` is given.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.log_softmax(minidl.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     return _along(_log_softmax, input, dim, dtype)
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """``-log(1 + e^-x)``: the logarithm of the sigmoid, right also where that is 0."""
+    """``-log(1 + e^-x)``: the logarithm of the sigmoid, right also where that is 0.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.logsigmoid(minidl.tensor([0.0, -1000.0]))
+    tensor([-6.9315e-01, -1.0000e+03])
+    """
     return _logsigmoid(floats("logsigmoid", input))

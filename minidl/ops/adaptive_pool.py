@@ -121,6 +121,10 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
     Returns:
         (N, C, H', W'), or without N as the input.
 
+    Raises:
+        ShapeError: ``input`` is not (N, C, H, W) or (C, H, W).
+        DTypeError: it is not of floats.
+
     >>> import minidl
     >>> minidl.nn.functional.adaptive_avg_pool2d(minidl.ones(1, 8, 7, 5), 1).shape
     (1, 8, 1, 1)
@@ -130,7 +134,16 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Size) -> Tensor:
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: int | tuple[int]) -> Tensor:
-    """The means of T' windows that cover sequences (N, C, T) or (C, T); ``output_size`` is T'."""
+    """The means of T' windows that cover sequences (N, C, T) or (C, T); ``output_size`` is T'.
+
+    Raises:
+        ShapeError: ``input`` is not (N, C, T) or (C, T).
+        DTypeError: it is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.adaptive_avg_pool1d(minidl.tensor([[1.0, 3.0, 5.0, 7.0]]), 2)
+    tensor([[2., 6.]])
+    """
     op = "adaptive_avg_pool1d"
     floats(op, input)
     if input.ndim not in (2, 3) or input.shape[-1] == 0:
@@ -150,6 +163,14 @@ def adaptive_max_pool2d(input: Tensor, output_size: Size, return_indices: bool =
 
     With ``return_indices`` also where they were found, as ``row * W + column``, int64. Among equal values the first
     wins, and gets the gradient.
+
+    Raises:
+        ShapeError: ``input`` is not (N, C, H, W) or (C, H, W).
+        DTypeError: it is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.adaptive_max_pool2d(minidl.tensor([[[1.0, 3.0, 5.0, 7.0]]]), (1, 2))
+    tensor([[[3., 7.]]])
     """
     op = "adaptive_max_pool2d"
     check_tensor(op, "input", input)

@@ -155,6 +155,14 @@ def nll_loss(
     """The negative log likelihood of classes, ``-weight[target] * input[target]``, from log-probabilities.
 
     Arguments as for :func:`cross_entropy`, which is this after :func:`log_softmax`.
+
+    Raises:
+        DimensionError: a target is not among the classes.
+        ShapeError, DTypeError: shapes or dtypes do not fit.
+
+    >>> import minidl
+    >>> minidl.nn.functional.nll_loss(minidl.tensor([[-1.0, -2.0]]), minidl.tensor([1]))
+    tensor(2.)
     """
     reduction = chosen("nll_loss", reduction, size_average, reduce)
     _check_classes("nll_loss", input, target, weight)
@@ -207,6 +215,10 @@ def cross_entropy(
         ShapeError, DTypeError: shapes or dtypes do not fit.
 
     Warns if ``input`` looks like probabilities: a softmax before it makes training slow, and no error shows it.
+
+    >>> import minidl
+    >>> minidl.nn.functional.cross_entropy(minidl.zeros(1, 4), minidl.tensor([2])).exp()  # all four equally likely
+    tensor(4.)
     """
     reduction = chosen("cross_entropy", reduction, size_average, reduce)
     _check_classes("cross_entropy", input, target, weight)

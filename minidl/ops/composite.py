@@ -8,7 +8,8 @@ import numpy as np
 
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import check_broadcast, check_tensor, is_array, numeric, promote
-from minidl.ops.elementwise import _mask, clamp
+from minidl.ops.choice import clamp
+from minidl.ops.elementwise import _mask
 from minidl.ops.shape import _clone
 from minidl.tape import Op
 
@@ -85,12 +86,30 @@ def _combined(op: Op, input: Any, tensor1: Any, tensor2: Any, value: Any) -> Any
 
 
 def addcmul(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """``input + value * tensor1 * tensor2``, with broadcasting."""
+    """``input + value * tensor1 * tensor2``, with broadcasting.
+
+    Raises:
+        DTypeError: an argument is no tensor, or ``value`` a float for integers.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.addcmul(minidl.tensor([1.0]), minidl.tensor([2.0]), minidl.tensor([3.0]), value=10)
+    tensor([61.])
+    """
     return _combined(_addcmul, input, tensor1, tensor2, value)
 
 
 def addcdiv(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
-    """``input + value * tensor1 / tensor2``, with broadcasting; ``tensor1`` or ``tensor2`` is of floats."""
+    """``input + value * tensor1 / tensor2``, with broadcasting; ``tensor1`` or ``tensor2`` is of floats.
+
+    Raises:
+        DTypeError: an argument is no tensor, or integers are divided by integers.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.addcdiv(minidl.tensor([1.0]), minidl.tensor([6.0]), minidl.tensor([3.0]), value=10)
+    tensor([21.])
+    """
     check_tensor("addcdiv", "tensor1", tensor1)
     check_tensor("addcdiv", "tensor2", tensor2)
     if "f" not in (tensor1.dtype.kind, tensor2.dtype.kind):
@@ -122,6 +141,13 @@ def nan_to_num(
         nan: what replaces nan; 0 by default.
         posinf: what replaces inf; the largest number of the dtype by default.
         neginf: what replaces -inf; the lowest number of the dtype by default.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.nan_to_num(minidl.tensor([float("nan"), float("inf"), 2.0]), posinf=9.0)
+    tensor([0., 9., 2.])
     """
     check_tensor("nan_to_num", "input", input)
     if input.dtype.kind != "f":
@@ -136,10 +162,26 @@ def nan_to_num(
 
 
 def clamp_min(input: Tensor, min: Tensor | float) -> Tensor:
-    """``maximum(input, min)``: :func:`minidl.clamp` from below only."""
+    """``maximum(input, min)``: :func:`minidl.clamp` from below only.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.clamp_min(minidl.tensor([-1.0, 2.0]), 0.0)
+    tensor([0., 2.])
+    """
     return clamp(input, min, None)
 
 
 def clamp_max(input: Tensor, max: Tensor | float) -> Tensor:
-    """``minimum(input, max)``: :func:`minidl.clamp` from above only."""
+    """``minimum(input, max)``: :func:`minidl.clamp` from above only.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.clamp_max(minidl.tensor([-1.0, 2.0]), 0.0)
+    tensor([-1.,  0.])
+    """
     return clamp(input, None, max)

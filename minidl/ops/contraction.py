@@ -15,8 +15,9 @@ from minidl.ops.arguments import as_int, check_tensor, is_array, numeric
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.linalg import _check_operands, _matmul
 from minidl.ops.matrices import _diagonal
+from minidl.ops.permutation import _permute
 from minidl.ops.reduce import _sum, _summand
-from minidl.ops.shape import _permute, _reshape
+from minidl.ops.shape import _reshape
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
@@ -196,6 +197,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
         b: a tensor of the same dtype.
         dims: how many: the last ones of ``a`` go with the first ones of ``b``, in order. Or two lists of as many
             dimensions (or a tensor of two rows).
+
+    Raises:
+        ShapeError: the sizes of the dimensions that go together differ.
+        ArgumentError: ``dims`` is neither a number of dimensions nor two lists of as many.
+        DTypeError: the dtypes differ.
 
     >>> import minidl
     >>> minidl.tensordot(minidl.ones(2, 3, 4), minidl.ones(3, 4, 5)).shape

@@ -149,6 +149,11 @@ def conv2d(
 
     Raises:
         ShapeError: the shapes do not fit, or the filters are larger than the padded images.
+
+    >>> import minidl
+    >>> minidl.nn.functional.conv2d(minidl.arange(9.0).reshape(1, 3, 3), minidl.ones(1, 1, 2, 2))
+    tensor([[[ 8., 12.],
+             [20., 24.]]])
     """
     groups = as_int("conv2d", "groups", groups)
     _check_operands("conv2d", input, weight, bias, groups, "kH, kW")
@@ -167,7 +172,17 @@ def conv1d(
     dilation: int | tuple[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Slide filters (F, C/groups, K) over sequences (N, C, T) or (C, T): :func:`conv2d` on images of one row."""
+    """Slide filters (F, C/groups, K) over sequences (N, C, T) or (C, T): :func:`conv2d` on images of one row.
+
+    Raises:
+        ShapeError: the shapes do not fit, or the filters are longer than the padded sequences.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> x, w = minidl.tensor([[1.0, 2.0, 4.0]]), minidl.tensor([[[-1.0, 1.0]]])
+    >>> minidl.nn.functional.conv1d(x, w)
+    tensor([[1., 2.]])
+    """
     groups = as_int("conv1d", "groups", groups)
     _check_operands("conv1d", input, weight, bias, groups, "k")
     step, apart = (1, single("conv1d", "stride", stride, 1)), (1, single("conv1d", "dilation", dilation, 1))

@@ -47,6 +47,10 @@ def unique(
     Returns:
         The values alone, or a tuple ``(values, inverse, counts)`` of what is asked for.
 
+    Raises:
+        ShapeError: with ``dim``, another dimension is empty.
+        DTypeError: ``input`` is no tensor.
+
     >>> import minidl
     >>> minidl.unique(minidl.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
@@ -82,6 +86,11 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
 
     Returns:
         ``max(input) + 1`` counts (int64), or ``minlength`` if that is more.
+
+    Raises:
+        DTypeError: ``input`` is not of integers.
+        ShapeError: it is not a vector, or ``weights`` are of another shape.
+        ArgumentError: a number is negative.
 
     >>> import minidl
     >>> minidl.bincount(minidl.tensor([0, 2, 2]))

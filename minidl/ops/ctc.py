@@ -19,7 +19,8 @@ import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, cast, check_tensor, floats, is_array, plain, reject
-from minidl.ops.elementwise import _clamp, _mask, _where
+from minidl.ops.choice import _clamp
+from minidl.ops.elementwise import _mask, _where
 from minidl.ops.gathering import _gather, scatter_add_to
 from minidl.ops.joining import _cat, _stack
 from minidl.ops.reduce import _logsumexp
@@ -200,6 +201,12 @@ def ctc_loss(
     Raises:
         ShapeError, DTypeError: shapes or dtypes do not fit.
         ArgumentError: a length, a label or ``blank`` is out of range.
+
+    >>> import minidl
+    >>> half = minidl.log_softmax(minidl.zeros(2, 1, 2), 2)  # two steps, two classes, each of probability 1/2
+    >>> loss = minidl.nn.functional.ctc_loss(half, minidl.tensor([[1]]), (2,), (1,))
+    >>> loss.exp()  # one over the probability of "a a", "a _" or "_ a", 3/4
+    tensor(1.3333)
     """
     op = "ctc_loss"
     chosen(op, reduction)

@@ -9,7 +9,8 @@ from minidl import tape
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import check_broadcast, check_tensor, dims, floating, floats, promote, reject
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.elementwise import _clamp, _minimum, _sqrt, _where, clamp
+from minidl.ops.choice import _clamp, _minimum, clamp
+from minidl.ops.elementwise import _sqrt, _where
 from minidl.ops.likelihood import _at_least
 from minidl.ops.reduce import _sum
 from minidl.ops.reduction import chosen, reduced
@@ -39,6 +40,14 @@ def normalize(
         dim: the dimension, or dimensions, along which the vectors lie.
         eps: what to divide shorter vectors by.
         out: a tensor of the result's shape to write it into; then nothing may require a gradient.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        ShapeError: it is empty along ``dim`` and ``p`` infinite, or ``out`` of another shape.
+
+    >>> import minidl
+    >>> minidl.nn.functional.normalize(minidl.tensor([[3.0, 4.0]]))
+    tensor([[0.6, 0.8]])
     """
     x = floats("normalize", input)
     along = dims("normalize", dim, x.ndim)
@@ -69,6 +78,14 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     """The cosine of the angle between vectors: ``sum(x1 * x2) / (max(|x1|, eps) * max(|x2|, eps))``.
 
     ``x1`` and ``x2`` broadcast; the vectors lie along ``dim``, which vanishes.
+
+    Raises:
+        DTypeError: a dtype is not floating.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.cosine_similarity(minidl.tensor([[3.0, 4.0]]), minidl.tensor([[4.0, 3.0]]))
+    tensor([0.96])
     """
     op = "cosine_similarity"
     a, b = _float_pair(op, "x1", x1, "x2", x2)
@@ -82,7 +99,16 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """The p-norm of ``x1 - x2 + eps`` along the last dimension."""
+    """The p-norm of ``x1 - x2 + eps`` along the last dimension.
+
+    Raises:
+        DTypeError: the difference is not of floats.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.pairwise_distance(minidl.tensor([3.0, 0.0]), minidl.tensor([0.0, 4.0]), eps=0.0)
+    tensor(5.)
+    """
     op = "pairwise_distance"
     check_tensor(op, "x1", x1)
     check_tensor(op, "x2", x2)
@@ -112,6 +138,15 @@ def triplet_margin_loss(
         swap: take the distance from positive to negative where it is less than the anchor's (Balntas et al., 2016).
         size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: the numbers of dimensions differ.
+        ArgumentError: ``margin`` is not positive, or the reduction does not exist.
+
+    >>> import minidl
+    >>> a, p, n = minidl.tensor([[0.0]]), minidl.tensor([[3.0]]), minidl.tensor([[1.0]])
+    >>> minidl.nn.functional.triplet_margin_loss(a, p, n, eps=0.0)
+    tensor(3.)
     """
     op = "triplet_margin_loss"
     reduction = chosen(op, reduction, size_average, reduce)
@@ -145,6 +180,15 @@ def cosine_embedding_loss(
         margin: up to which cosine dissimilar vectors cost nothing.
         size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ArgumentError: the reduction does not exist.
+
+    >>> import minidl
+    >>> x, y = minidl.tensor([[3.0, 4.0]]), minidl.tensor([[4.0, 3.0]])
+    >>> minidl.nn.functional.cosine_embedding_loss(x, y, minidl.tensor([1]))
+    tensor(0.04)
     """
     op = "cosine_embedding_loss"
     reduction = chosen(op, reduction, size_average, reduce)
@@ -176,6 +220,15 @@ def margin_ranking_loss(
     """``max(-target * (input1 - input2) + margin, 0)``: a target of 1 says that input1 ranks higher, -1 lower.
 
     The three have as many dimensions, and broadcast.
+
+    Raises:
+        ShapeError: the numbers of dimensions differ.
+        ArgumentError: the reduction does not exist.
+
+    >>> import minidl
+    >>> x, y = minidl.tensor([1.0]), minidl.tensor([3.0])
+    >>> minidl.nn.functional.margin_ranking_loss(x, y, minidl.tensor([1]), margin=0.5)
+    tensor(2.5)
     """
     op = "margin_ranking_loss"
     reduction = chosen(op, reduction, size_average, reduce)

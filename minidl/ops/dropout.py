@@ -50,6 +50,15 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         p: the probability, from 0 to 1.
         training: whether to drop at all.
         inplace: write the result into ``input``.
+
+    Raises:
+        ArgumentError: ``p`` is not a probability.
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> y = minidl.nn.functional.dropout(minidl.ones(1000), 0.5)
+    >>> minidl.unique(y)
+    tensor([0., 2.])
     """
     return _dropped("dropout", _draw_mask, input, p, training, inplace)
 
@@ -67,6 +76,11 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
     Raises:
         ShapeError: ``input`` has fewer than 2 dimensions.
+
+    >>> import minidl
+    >>> y = minidl.nn.functional.dropout2d(minidl.ones(2, 50, 3, 3), 0.5)
+    >>> minidl.equal(y.amax((2, 3)), y.amin((2, 3)))  # whole channels
+    True
     """
     check_tensor("dropout2d", "input", input)
     if input.ndim != 4:

@@ -1,4 +1,4 @@
-"""Arithmetic, powers, exponentials and comparisons, element by element.
+"""Arithmetic, powers, exponentials and what has a kink, element by element.
 
 Each operation is two things side by side: an Op, whose vjps are its derivative, and the public function, which checks
 and promotes. In a vjp, ``g`` is the gradient of the result, and a name with an underscore is an argument whose values
@@ -20,12 +20,10 @@ from minidl.ops.arguments import (
     check_tensor,
     is_array,
     is_floats,
-    limits,
     no_bools,
     numeric,
     of_floats,
     of_numbers,
-    promote,
     promote_pair,
     reject,
     wrapped,
@@ -36,9 +34,8 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "add", "sub", "mul", "neg", "positive", "pow", "square", "sqrt", "exp",
-    "log", "tanh", "abs", "sign", "sigmoid", "relu", "maximum", "minimum", "clamp", "where",
-    "subtract", "multiply", "negative", "clip", "absolute",
+    "add", "sub", "mul", "neg", "positive", "pow", "square", "sqrt", "exp", "log", "tanh", "abs",
+    "sign", "sigmoid", "relu", "subtract", "multiply", "negative", "absolute",
 ]  # fmt: skip
 
 Number = float  # an int is accepted wherever a float is
@@ -81,6 +78,10 @@ def _wrapped(op: str, a: Any, b: Any) -> list[Any]:
 def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input + alpha * other``, with broadcasting and PyTorch's promotion of dtypes.
 
+    Raises:
+        DTypeError: an operand is neither a tensor nor a number, or ``alpha`` a float for integers.
+        ShapeError: the shapes do not broadcast.
+
     >>> import minidl
     >>> minidl.add(minidl.tensor([1.0, 2.0]), 10)
     tensor([11., 12.])
@@ -89,7 +90,16 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
 
 
 def sub(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
-    """``input - alpha * other``. Bools cannot be subtracted."""
+    """``input - alpha * other``. Bools cannot be subtracted.
+
+    Raises:
+        DTypeError: an operand is of bools, or neither a tensor nor a number.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.sub(minidl.tensor([5.0, 6.0]), minidl.tensor([1.0, 2.0]), alpha=2)
+    tensor([3., 2.])
+    """
     if _is_bool(input) or _is_bool(other):
         raise DTypeError(must("sub", "every operand", "of numbers, not bools (use ^ or logical_not)", "bool"))
     return broadcasting(_sub, input, other if alpha == 1 else _scaled("sub", input, other, alpha))
@@ -110,17 +120,43 @@ def _scaled(op: str, input: Any, other: Any, alpha: Any) -> Any:
 
 
 def mul(input: Tensor, other: Tensor | Number) -> Tensor:
-    """``input * other``, with broadcasting."""
+    """``input * other``, with broadcasting.
+
+    Raises:
+        DTypeError: an operand is neither a tensor nor a number.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.mul(minidl.tensor([[1.0], [2.0]]), minidl.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     return broadcasting(_mul, input, other)
 
 
 def positive(input: Tensor) -> Tensor:
-    """``+input``: itself. Bools are no numbers."""
+    """``+input``: itself. Bools are no numbers.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.positive(minidl.tensor([-1.0]))
+    tensor([-1.])
+    """
     return numeric("positive", input)
 
 
 def neg(input: Tensor) -> Tensor:
-    """``-input``. Bools cannot be negated."""
+    """``-input``. Bools cannot be negated.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.neg(minidl.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
     return of_numbers(_neg, input)
 
 
@@ -188,28 +224,68 @@ def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:
 
 
 def square(input: Tensor) -> Tensor:
-    """``input ** 2``."""
+    """``input ** 2``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.square(minidl.tensor([2.0, -3.0]))
+    tensor([4., 9.])
+    """
     check_tensor("square", "input", input)
     return _square(input) if input.dtype.kind == "f" else pow(input, 2)
 
 
 def sqrt(input: Tensor) -> Tensor:
-    """The square root; nan below 0. Its gradient at 0 is infinite."""
+    """The square root; nan below 0. Its gradient at 0 is infinite.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.sqrt(minidl.tensor([4.0, -1.0]))
+    tensor([ 2., nan])
+    """
     return of_floats(_sqrt, input)
 
 
 def exp(input: Tensor) -> Tensor:
-    """``e ** input``."""
+    """``e ** input``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.exp(minidl.tensor([0.0, 1.0]))
+    tensor([1.    , 2.7183])
+    """
     return of_floats(_exp, input)
 
 
 def log(input: Tensor) -> Tensor:
-    """The natural logarithm: -inf at 0, nan below."""
+    """The natural logarithm: -inf at 0, nan below.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.log(minidl.tensor([1.0, 0.0, -1.0]))
+    tensor([  0., -inf,  nan])
+    """
     return of_floats(_log, input)
 
 
 def tanh(input: Tensor) -> Tensor:
-    """``(e^x - e^-x) / (e^x + e^-x)``."""
+    """``(e^x - e^-x) / (e^x + e^-x)``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.tanh(minidl.tensor([0.0, 100.0]))
+    tensor([0., 1.])
+    """
     return of_floats(_tanh, input)
 
 
@@ -231,12 +307,28 @@ _abs = Op("abs", np.abs, lambda g, _y, x: g * _sign(x))
 
 
 def abs(input: Tensor) -> Tensor:
-    """``|input|``; the gradient at 0 is 0. Bools have no absolute value."""
+    """``|input|``; the gradient at 0 is 0. Bools have no absolute value.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.abs(minidl.tensor([-1.5, 2.0]))
+    tensor([1.5, 2. ])
+    """
     return of_numbers(_abs, input)
 
 
 def sign(input: Tensor) -> Tensor:
-    """-1, 0 or 1; 0 for nan. The gradient is 0 everywhere."""
+    """-1, 0 or 1; 0 for nan. The gradient is 0 everywhere.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.sign(minidl.tensor([-1.5, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
+    """
     check_tensor("sign", "input", input)
     return input if input.dtype.kind == "b" else _sign(input)
 
@@ -254,94 +346,30 @@ _relu_backward: Op = Op("relu_backward", relu_kernels.input_grad, lambda v, _h, 
 
 
 def sigmoid(input: Tensor) -> Tensor:
-    """``1 / (1 + e^-x)``, the logistic function."""
+    """``1 / (1 + e^-x)``, the logistic function.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.sigmoid(minidl.tensor([0.0, 1000.0, -1000.0]))
+    tensor([0.5, 1. , 0. ])
+    """
     return of_floats(_sigmoid, input)
 
 
 def relu(input: Tensor) -> Tensor:
-    """``max(x, 0)``; the gradient at 0 is 0, at nan 1 (Nair & Hinton, 2010)."""
+    """``max(x, 0)``; the gradient at 0 is 0, at nan 1 (Nair & Hinton, 2010).
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.relu(minidl.tensor([-1.5, 2.0]))
+    tensor([0., 2.])
+    """
     return of_numbers(_relu, input)
 
-
-def _half_at_ties(g: Any, a: Any, b: Any, loses: Any) -> Any:
-    """The gradient of a maximum for one argument: none where it loses, half where both are equal, else all."""
-    return _where(a == b, g * 0.5, _mask(g, loses ^ True))
-
-
-_maximum = Op(
-    "maximum",
-    np.maximum,
-    lambda g, _y, a, b: _half_at_ties(g, a, b, a < b),
-    lambda g, _y, a, b: _half_at_ties(g, a, b, b < a),
-)
-_minimum = Op(
-    "minimum",
-    np.minimum,
-    lambda g, _y, a, b: _half_at_ties(g, a, b, a > b),
-    lambda g, _y, a, b: _half_at_ties(g, a, b, b > a),
-)
-
-
-def maximum(input: Tensor, other: Tensor) -> Tensor:
-    """The larger of two elements; nan if one of them is. At a tie each gets half of the gradient."""
-    check_tensor("maximum", "input", input)
-    check_tensor("maximum", "other", other)
-    return broadcasting(_maximum, input, other)
-
-
-def minimum(input: Tensor, other: Tensor) -> Tensor:
-    """The smaller of two elements; nan if one of them is. At a tie each gets half of the gradient."""
-    check_tensor("minimum", "input", input)
-    check_tensor("minimum", "other", other)
-    return broadcasting(_minimum, input, other)
-
-
-def _clamp_forward(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    if x.dtype.kind == "f":  # NumPy is slower with Python's numbers
-        low, high = np.asarray(low, x.dtype), np.asarray(high, x.dtype)
-    return np.minimum(np.maximum(x, low), high)
-
-
-_clamp = Op(
-    "clamp",
-    _clamp_forward,
-    lambda g, _y, x, low, high: _mask(g, (x >= low) & (x <= high)),
-    lambda g, _y, x, low, high: _mask(g, (x < low) & (low < high)),
-    lambda g, _y, x, low, high: _mask(g, (x > high) | (high < low)),
-)
-
-
-def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """``minimum(maximum(input, min), max)``: numbers or tensors; one of them may be left out.
-
-    Within the bounds, and on them, the gradient passes; outside it is 0 for ``input`` and passes to a tensor bound.
-    """
-    if is_floats(input) and min.__class__ is float is max.__class__:
-        return _clamp.unary(input, min, max)
-    check_tensor("clamp", "input", input)
-    if min is None and max is None:
-        reject("clamp", "min or max", "given", None)
-    operands = [x for x in (input, min, max) if x is not None]
-    input, *bounds = promote("clamp", *operands)
-    if (
-        not is_array(bounds[0]) or len(bounds) > 1
-    ):  # a single tensor makes it a maximum or minimum, of bools too
-        numeric("clamp", input)
-    low, high = (
-        (-math.inf, math.inf) if input.dtype.kind == "f" else map(input.dtype.type, limits(input.dtype))
-    )
-    low = low if min is None else bounds.pop(0)
-    high = high if max is None else bounds.pop(0)
-    if input.dtype.kind != "f" and not is_array(low) and not is_array(high):
-        return _clamp_integers(input, low, high)
-    check_broadcast("clamp", *(getattr(x, "shape", ()) for x in operands))
-    return _clamp(input, low, high)
-
-
-_clamp_integers = Op("clamp", lambda x, low, high: np.clip(x, low, high))
-
-
-# --- Choice ------------------------------------------------------------------------------------
 
 _where = Op(
     "where",
@@ -352,33 +380,5 @@ _where = Op(
 )
 
 
-_nonzero = Op("nonzero", lambda x: (np.nonzero(np.atleast_1d(x)),), multi=True)
-
-
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
-    """``input`` where ``condition`` is true, else ``other``: tensors or numbers, broadcast and promoted together.
-
-    With a condition alone, the indices where it holds: ``nonzero(condition, as_tuple=True)``.
-
-    Raises:
-        DTypeError: ``condition`` is not of bools.
-    """
-    check_tensor("where", "condition", condition)
-    if input is None and other is None:
-        return _nonzero(condition)
-    if condition.dtype.kind != "b":
-        raise DTypeError(must("where", "condition", "of bools", condition.dtype))
-    if is_array(input) or is_array(other):
-        a, b = promote_pair("where", input, other)
-    else:
-        a, b = promote("where", input, other)
-        a = np.asarray(a, dtypes.result_type(a, b))
-    try:
-        return _where(condition, a, b)
-    except ValueError:
-        check_broadcast("where", *[getattr(x, "shape", ()) for x in (condition, a, b)])
-        raise
-
-
 # PyTorch's second names.
-subtract, multiply, negative, clip, absolute = sub, mul, neg, clamp, abs
+subtract, multiply, negative, absolute = sub, mul, neg, abs

@@ -133,6 +133,10 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Without ``num_classes`` there are as many as the largest element says.
 
+    Raises:
+        DTypeError: ``tensor`` is not of int64.
+        DimensionError: an element is negative, or not below ``num_classes``.
+
     >>> import minidl
     >>> minidl.nn.functional.one_hot(minidl.tensor([0, 2]))
     tensor([[1, 0, 0],

@@ -10,7 +10,7 @@ from minidl import tape
 from minidl.errors import DimensionError, DTypeError, ShapeError, must
 from minidl.ops.arguments import check_broadcast, check_tensor, plain, reject
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.elementwise import where
+from minidl.ops.choice import where
 from minidl.ops.indexing import Shape, _sum_at, getitem
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
@@ -130,7 +130,17 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of ``input`` at the places ``index``, a vector of integers, along ``dim``. A copy."""
+    """The slices of ``input`` at the places ``index``, a vector of integers, along ``dim``. A copy.
+
+    Raises:
+        DimensionError: an index is out of range.
+        DTypeError: ``index`` is not of integers.
+
+    >>> import minidl
+    >>> minidl.index_select(minidl.tensor([[1, 2], [3, 4]]), 1, minidl.tensor([1, 1, 0]))
+    tensor([[2, 2, 1],
+            [4, 4, 3]])
+    """
     check_tensor("index_select", "input", input)
     d = as_dim("index_select", dim, input.ndim)
     if input.ndim == 0:

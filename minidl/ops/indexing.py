@@ -17,8 +17,9 @@ import numpy as np
 from minidl import tape
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, check_broadcast, check_tensor, converted, is_array, plain
-from minidl.ops.elementwise import where
-from minidl.ops.shape import _getitem, _permute, _reshape
+from minidl.ops.choice import where
+from minidl.ops.permutation import _permute
+from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -232,6 +233,14 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not zero, in C order.
 
     A tensor (n, dimensions) of int64; with ``as_tuple`` a vector for each dimension, as ``input[...]`` takes them.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.nonzero(minidl.tensor([[0, 1], [2, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
     """
     check_tensor("nonzero", "input", input)
     if not as_tuple:
@@ -247,7 +256,17 @@ def _check_mask(op: str, mask: Any) -> None:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """``input`` with ``value``, a number or a tensor of no dimensions, where ``mask`` is true; with broadcasting."""
+    """``input`` with ``value``, a number or a tensor of no dimensions, where ``mask`` is true; with broadcasting.
+
+    Raises:
+        DTypeError: ``mask`` is not of bools.
+        ArgumentError: ``value`` does not fit into the dtype.
+        ShapeError: the shapes do not broadcast, or ``value`` is not one number.
+
+    >>> import minidl
+    >>> minidl.masked_fill(minidl.tensor([1.0, 2.0]), minidl.tensor([False, True]), -1.0)
+    tensor([ 1., -1.])
+    """
     check_tensor("masked_fill", "input", input)
     _check_mask("masked_fill", mask)
     value = converted("masked_fill", value, input.dtype)
@@ -258,7 +277,16 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where ``mask`` is true, as a vector; both are broadcast."""
+    """The elements where ``mask`` is true, as a vector; both are broadcast.
+
+    Raises:
+        DTypeError: ``mask`` is not of bools.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.masked_select(minidl.tensor([1, 2, 3]), minidl.tensor([True, False, True]))
+    tensor([1, 3])
+    """
     check_tensor("masked_select", "input", input)
     _check_mask("masked_select", mask)
     common = check_broadcast("masked_select", input.shape, mask.shape)

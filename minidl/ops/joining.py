@@ -88,6 +88,15 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     """The tensors one after the other along an existing dimension; in the others their sizes are equal.
 
     Dtypes are promoted. As in PyTorch, tensors of shape (0,) are left out, whatever the dimensions of the others.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        DTypeError: one of them is no tensor.
+        ShapeError: sizes differ but in ``dim``.
+
+    >>> import minidl
+    >>> minidl.cat([minidl.tensor([[1, 2]]), minidl.tensor([[3], [4]]).T], dim=1)
+    tensor([[1, 2, 3, 4]])
     """
     xs = _promoted("cat", tensors)
     xs = [x for x in xs if x.shape != (0,)] or xs[:1]
@@ -106,7 +115,18 @@ concat = concatenate = cat
 
 @numpy_names
 def stack(tensors: Tensors, dim: int = 0) -> Tensor:
-    """The tensors, all of one shape, one after the other along a new dimension ``dim``."""
+    """The tensors, all of one shape, one after the other along a new dimension ``dim``.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        DTypeError: one of them is no tensor.
+        ShapeError: the shapes differ.
+
+    >>> import minidl
+    >>> minidl.stack([minidl.tensor([1, 2]), minidl.tensor([3, 4])], dim=1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
     xs = _promoted("stack", tensors)
     for x in xs:
         if x.shape != xs[0].shape:
@@ -115,7 +135,18 @@ def stack(tensors: Tensors, dim: int = 0) -> Tensor:
 
 
 def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
-    """Parts along ``dim``, as views: each of the given size (the last may be smaller), or of the listed sizes."""
+    """Parts along ``dim``, as views: each of the given size (the last may be smaller), or of the listed sizes.
+
+    Raises:
+        ShapeError: the sizes are negative, or do not sum to the dimension's.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.split(minidl.arange(5), 2)
+    (tensor([0, 1]), tensor([2, 3]), tensor([4]))
+    >>> minidl.split(minidl.arange(5), [1, 4])
+    (tensor([0]), tensor([1, 2, 3, 4]))
+    """
     check_has_dims("split", tensor)
     d = as_dim("split", dim, tensor.ndim)
     n = tensor.shape[d]
@@ -132,7 +163,16 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """``chunks`` parts of equal size along ``dim``, as views; rounding up may leave the last smaller, or fewer."""
+    """``chunks`` parts of equal size along ``dim``, as views; rounding up may leave the last smaller, or fewer.
+
+    Raises:
+        ShapeError: ``chunks`` is not positive.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.chunk(minidl.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     check_has_dims("chunk", input)
     d, count = as_dim("chunk", dim, input.ndim), as_int("chunk", "chunks", chunks)
     if count < 1:
@@ -142,7 +182,15 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """All slices along ``dim``, which vanishes: ``(input[0], input[1], ...)`` for dimension 0. Views."""
+    """All slices along ``dim``, which vanishes: ``(input[0], input[1], ...)`` for dimension 0. Views.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.unbind(minidl.tensor([[1, 2], [3, 4]]), dim=1)
+    (tensor([1, 3]), tensor([2, 4]))
+    """
     check_has_dims("unbind", input)
     d = as_dim("unbind", dim, input.ndim)
     return _unbind(input, d) if input.shape[d] else ()

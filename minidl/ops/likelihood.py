@@ -57,6 +57,16 @@ def kl_div(
         reduction: "batchmean" (the sum divided by input's first size), which is the divergence's definition; "mean" of
             all elements, "sum" or "none".
         log_target: ``target`` too is given as logarithms: ``exp(target) * (target - input)``.
+
+    Raises:
+        DTypeError: one of them is not of floats.
+        ArgumentError: the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> p = minidl.tensor([[0.5, 0.5]])
+    >>> minidl.nn.functional.kl_div(p.log(), p, reduction="batchmean")
+    tensor(0.)
     """
     reduction = chosen("kl_div", reduction, size_average, reduce, "batchmean")
     if reduction == "mean":
@@ -96,6 +106,15 @@ def gaussian_nll_loss(
         full: add the constant ``0.5 * log(2 pi)``.
         eps: the least variance.
         reduction: "mean", "sum" or "none".
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ArgumentError: a variance is negative, or the reduction does not exist.
+
+    >>> import minidl
+    >>> zero, two = minidl.tensor([0.0]), minidl.tensor([2.0])
+    >>> minidl.nn.functional.gaussian_nll_loss(zero, two, minidl.tensor([1.0]))
+    tensor(2.)
     """
     op = "gaussian_nll_loss"
     chosen(op, reduction)
@@ -139,6 +158,14 @@ def poisson_nll_loss(
         size_average, reduce: deprecated, see ``reduction``.
         eps: keeps the logarithm of 0 away.
         reduction: "mean", "sum" or "none".
+
+    Raises:
+        ArgumentError: the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.poisson_nll_loss(minidl.tensor([0.0]), minidl.tensor([3.0]))
+    tensor(1.)
     """
     op = "poisson_nll_loss"
     reduction = chosen(op, reduction, size_average, reduce)

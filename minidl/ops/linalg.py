@@ -94,6 +94,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     Raises:
         DTypeError: the dtypes differ (they are not promoted), or are bool.
         ShapeError: the shapes do not fit, or one has no dimensions.
+
+    >>> import minidl
+    >>> minidl.matmul(minidl.tensor([[1, 2], [3, 4]]), minidl.tensor([1, 10]))
+    tensor([21, 43])
     """
     _check_operands("matmul", input, other=other)
     for name, x in (("input", input), ("other", other)):
@@ -112,7 +116,16 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The product of two matrices, (M, K) @ (K, P) = (M, P), without broadcasting."""
+    """The product of two matrices, (M, K) @ (K, P) = (M, P), without broadcasting.
+
+    Raises:
+        ShapeError: they are not matrices that fit.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.mm(minidl.tensor([[1, 2]]), minidl.tensor([[3], [4]]))
+    tensor([[11]])
+    """
     _check_operands("mm", input, mat2=mat2)
     _check_ndim("mm", 2, input=input, mat2=mat2)
     _check_fit("mm", "mat2", input, mat2)
@@ -120,7 +133,16 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
-    """The products of two stacks of matrices, (B, M, K) @ (B, K, P) = (B, M, P), without broadcasting."""
+    """The products of two stacks of matrices, (B, M, K) @ (B, K, P) = (B, M, P), without broadcasting.
+
+    Raises:
+        ShapeError: they are not stacks of as many matrices that fit.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.bmm(minidl.ones(2, 1, 3), minidl.ones(2, 3, 1)).shape
+    (2, 1, 1)
+    """
     _check_operands("bmm", input, mat2=mat2)
     _check_ndim("bmm", 3, input=input, mat2=mat2)
     if input.shape[0] != mat2.shape[0]:
@@ -130,7 +152,16 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
 
 
 def mv(input: Tensor, vec: Tensor) -> Tensor:
-    """The product of a matrix (M, K) with a vector (K,)."""
+    """The product of a matrix (M, K) with a vector (K,).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.mv(minidl.tensor([[1, 2], [3, 4]]), minidl.tensor([1, 10]))
+    tensor([21, 43])
+    """
     _check_operands("mv", input, vec=vec)
     _check_ndim("mv", 2, input=input)
     _check_ndim("mv", 1, vec=vec)
@@ -139,7 +170,16 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
 
 
 def dot(input: Tensor, tensor: Tensor) -> Tensor:
-    """The sum of the products of the elements of two vectors."""
+    """The sum of the products of the elements of two vectors.
+
+    Raises:
+        ShapeError: they are not vectors of one size.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.dot(minidl.tensor([1, 2]), minidl.tensor([3, 4]))
+    tensor(11)
+    """
     _check_operands("dot", input, tensor=tensor)
     _check_ndim("dot", 1, input=input, tensor=tensor)
     if input.shape != tensor.shape:
@@ -148,7 +188,16 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
 
 
 def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """All products of an element of ``input`` (M,) with one of ``vec2`` (P,): a matrix (M, P)."""
+    """All products of an element of ``input`` (M,) with one of ``vec2`` (P,): a matrix (M, P).
+
+    Raises:
+        ShapeError: one of them is no vector.
+
+    >>> import minidl
+    >>> minidl.outer(minidl.tensor([1, 2]), minidl.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     check_tensor("outer", "input", input)
     check_tensor("outer", "vec2", vec2)
     _check_ndim("outer", 1, input=input, vec2=vec2)
@@ -165,6 +214,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
     Returns:
         (..., F), or (...) for a weight (K,).
+
+    >>> import minidl
+    >>> minidl.nn.functional.linear(minidl.tensor([1.0, 2.0]), minidl.tensor([[3.0, 4.0]]), minidl.tensor([10.0]))
+    tensor([21.])
     """
     if bias is None:
         _check_operands("linear", input, weight=weight)

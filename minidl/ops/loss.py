@@ -16,7 +16,8 @@ from minidl.errors import DTypeError, ShapeError, must, warn
 from minidl.kernels import bce_with_logits
 from minidl.ops.activation import _logsigmoid
 from minidl.ops.arguments import check_broadcast, check_tensor, floats, promote, reject, wants_gradient
-from minidl.ops.elementwise import _abs, _clamp, _sigmoid, _square, square
+from minidl.ops.choice import _clamp
+from minidl.ops.elementwise import _abs, _sigmoid, _square, square
 from minidl.ops.reduction import chosen, reduced, scale
 from minidl.tape import Op
 
@@ -78,6 +79,15 @@ def mse_loss(
         size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
         weight: factors of the losses, of input's shape; the mean is then ``sum(weight * loss) / sum(weight)``.
+
+    Raises:
+        ArgumentError: the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+        DTypeError: neither is of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.mse_loss(minidl.tensor([1.0, 2.0]), minidl.tensor([1.0, 4.0]))
+    tensor(2.)
     """
     reduction = chosen("mse_loss", reduction, size_average, reduce)
     x, t, shape = _numbers("mse_loss", input, target)
@@ -98,7 +108,16 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute error, ``|input - target|``; its gradient at 0 is 0. Arguments as for :func:`mse_loss`."""
+    """The absolute error, ``|input - target|``; its gradient at 0 is 0. Arguments as for :func:`mse_loss`.
+
+    Raises:
+        ArgumentError: the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.l1_loss(minidl.tensor([1.0, 2.0]), minidl.tensor([1.0, 4.0]), reduction="sum")
+    tensor(2.)
+    """
     reduction = chosen("l1_loss", reduction, size_average, reduce)
     x, t, _ = _numbers("l1_loss", input, target)
     losses = _abs(x - t)
@@ -177,6 +196,10 @@ def binary_cross_entropy(
     Raises:
         ArgumentError: a value is not between 0 and 1.
         ShapeError, DTypeError: shapes or dtypes differ.
+
+    >>> import minidl
+    >>> minidl.nn.functional.binary_cross_entropy(minidl.tensor([0.5]), minidl.tensor([1.0]))  # log 2
+    tensor(0.6931)
     """
     op = "binary_cross_entropy"
     reduction = chosen(op, reduction, size_average, reduce)
@@ -207,6 +230,14 @@ def binary_cross_entropy_with_logits(
         size_average, reduce: deprecated, see ``reduction``.
         reduction: "mean", "sum" or "none".
         pos_weight: factors of the ``target * log(sigmoid(input))`` part alone: above 1 for more recall.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ArgumentError: the reduction does not exist.
+
+    >>> import minidl
+    >>> minidl.nn.functional.binary_cross_entropy_with_logits(minidl.tensor([0.0]), minidl.tensor([1.0]))  # log 2
+    tensor(0.6931)
     """
     op = "binary_cross_entropy_with_logits"
     reduction = chosen(op, reduction, size_average, reduce)

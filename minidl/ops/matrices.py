@@ -12,7 +12,8 @@ from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import add, mul
 from minidl.ops.linalg import _check_operands, bmm, mm
 from minidl.ops.reduce import sum
-from minidl.ops.shape import _clone, _roll
+from minidl.ops.reorder import _roll
+from minidl.ops.shape import _clone
 from minidl.tape import Op, broadcast_to
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
     ``diagonal`` 0 is the main one, which is kept; a positive one lies above it, a negative one below.
 
+    Raises:
+        ShapeError: ``input`` has fewer than 2 dimensions.
+
     >>> import minidl
     >>> minidl.tril(minidl.ones(2, 3))
     tensor([[1., 0., 0.],
@@ -71,7 +75,16 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
-    """The upper triangle of matrices (..., M, N), with zeros below that diagonal; see :func:`tril`."""
+    """The upper triangle of matrices (..., M, N), with zeros below that diagonal; see :func:`tril`.
+
+    Raises:
+        ShapeError: ``input`` has fewer than 2 dimensions.
+
+    >>> import minidl
+    >>> minidl.triu(minidl.ones(2, 3), diagonal=1)
+    tensor([[0., 1., 1.],
+            [0., 0., 1.]])
+    """
     _check_matrices("triu", input)
     return _triu(input, as_int("triu", "diagonal", diagonal))
 
@@ -81,6 +94,10 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
     Raises:
         DimensionError: ``dim1`` and ``dim2`` are the same.
+
+    >>> import minidl
+    >>> minidl.diagonal(minidl.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
     """
     check_tensor("diagonal", "input", input)
     d1, d2 = as_dim("diagonal", dim1, input.ndim, "dim1"), as_dim("diagonal", dim2, input.ndim, "dim2")
@@ -91,6 +108,9 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """Of a matrix a diagonal, as a vector; of a vector the matrix with it on that diagonal, and zeros elsewhere.
+
+    Raises:
+        ShapeError: ``input`` is neither a vector nor a matrix.
 
     >>> import minidl
     >>> minidl.diag(minidl.tensor([1, 2]))
@@ -108,7 +128,16 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of the main diagonal of a matrix."""
+    """The sum of the main diagonal of a matrix.
+
+    Raises:
+        ShapeError: ``input`` is no matrix.
+        DTypeError: it is of bools.
+
+    >>> import minidl
+    >>> minidl.trace(minidl.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     numeric("trace", input)
     if input.ndim != 2:
         raise ShapeError(must("trace", "input", "a matrix", f"shape {input.shape}"))
@@ -134,13 +163,30 @@ def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: 
     """``beta * input + alpha * (mat1 @ mat2)`` for matrices (M, K) and (K, P); ``input`` is broadcast to (M, P).
 
     With ``beta`` 0 ``input`` is not looked at, so its nan and inf do not matter.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.addmm(minidl.ones(1), minidl.tensor([[1.0, 2.0]]), minidl.tensor([[3.0], [4.0]]), alpha=10)
+    tensor([[111.]])
     """
     _check_operands("addmm", input, mat1=mat1, mat2=mat2)
     return _added("addmm", input, mm(mat1, mat2), beta, alpha)
 
 
 def baddbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
-    """:func:`addmm` for each of B matrices: (B, M, K) @ (B, K, P); ``input`` is broadcast to (B, M, P)."""
+    """:func:`addmm` for each of B matrices: (B, M, K) @ (B, K, P); ``input`` is broadcast to (B, M, P).
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        DTypeError: the dtypes differ.
+
+    >>> import minidl
+    >>> minidl.baddbmm(minidl.ones(1), minidl.ones(1, 1, 3), minidl.ones(1, 3, 1), beta=5)
+    tensor([[[8.]]])
+    """
     _check_operands("baddbmm", input, batch1=batch1, batch2=batch2)
     return _added("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
@@ -150,6 +196,9 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross product of vectors of three elements, which lie along ``dim``; the other dimensions are broadcast.
 
     ``dim`` is by default the first dimension of size 3; in :func:`minidl.linalg.cross` it is the last.
+
+    Raises:
+        ShapeError: the vectors do not have three elements, or the shapes do not broadcast.
 
     >>> import minidl
     >>> minidl.cross(minidl.tensor([1, 0, 0]), minidl.tensor([0, 1, 0]))
@@ -179,5 +228,13 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 
 def linalg_cross(input: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
-    """:func:`minidl.cross`, of vectors along the last dimension unless ``dim`` says otherwise."""
+    """:func:`minidl.cross`, of vectors along the last dimension unless ``dim`` says otherwise.
+
+    Raises:
+        ShapeError: the vectors do not have three elements, or the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.linalg.cross(minidl.tensor([1, 0, 0]), minidl.tensor([0, 1, 0]))
+    tensor([0, 0, 1])
+    """
     return cross(input, other, dim)

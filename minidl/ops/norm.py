@@ -150,6 +150,11 @@ def batch_norm(
     Raises:
         ShapeError: shapes do not fit, or there is but one value per channel in training.
         ArgumentError: only one of the running statistics is given, or none when not ``training``.
+
+    >>> import minidl
+    >>> minidl.nn.functional.batch_norm(minidl.tensor([[1.0], [3.0]]), None, None, training=True, eps=1e-12)
+    tensor([[-1.],
+            [ 1.]])
     """
     check_tensor("batch_norm", "input", input)
     if input.ndim < 2:
@@ -197,6 +202,15 @@ def layer_norm(
         weight: normalized_shape, or None for ones.
         bias: normalized_shape, or None for zeros.
         eps: added to the variance.
+
+    Raises:
+        ShapeError: shapes do not fit.
+        DTypeError: ``input`` is not of floats, or a parameter of another dtype.
+
+    >>> import minidl
+    >>> minidl.nn.functional.layer_norm(minidl.tensor([[1.0, 3.0], [10.0, 30.0]]), (2,), eps=0.0)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
     """
     sizes = as_shape("layer_norm", (normalized_shape,), "normalized_shape")
     _check_parameters("layer_norm", input, sizes, weight=weight, bias=bias)

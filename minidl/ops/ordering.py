@@ -28,10 +28,12 @@ from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import _any
 from minidl.ops.composite import _lerp
 from minidl.ops.elementwise import _where
+from minidl.ops.extremes import ValuesAndIndices, _check_some, _equal_or_both_nan
 from minidl.ops.gathering import _check_index, _gather, gather_forward, scatter_add_to
-from minidl.ops.reduce import ValuesAndIndices, _check_some, _equal_or_both_nan, _sum
+from minidl.ops.permutation import _permute
+from minidl.ops.reduce import _sum
 from minidl.ops.rounding import _ceil, _floor, _rint
-from minidl.ops.shape import _permute, _reshape, along
+from minidl.ops.shape import _reshape, along
 from minidl.tape import Op, broadcast_to
 
 if TYPE_CHECKING:
@@ -76,6 +78,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
     Elements that tie keep their order (``stable``) in any case.
 
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
     >>> import minidl
     >>> minidl.sort(minidl.tensor([3.0, 1.0, 2.0])).indices
     tensor([1, 2, 0])
@@ -87,7 +92,15 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
 @numpy_names
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:  # noqa: ARG001
-    """The indices that :func:`sort` returns."""
+    """The indices that :func:`sort` returns.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.argsort(minidl.tensor([3.0, 1.0, 2.0]), descending=True)
+    tensor([0, 2, 1])
+    """
     check_tensor("argsort", "input", input)
     d = as_dim("argsort", dim, input.ndim)
     if input.ndim == 0:
@@ -104,6 +117,10 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
     Raises:
         ArgumentError: ``k`` is not within [0, the dimension's size].
+
+    >>> import minidl
+    >>> minidl.topk(minidl.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor([3., 2.])
     """
     numeric("topk", input)
     d, count = as_dim("topk", dim, input.ndim), as_int("topk", "k", k)
@@ -119,6 +136,10 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Val
 
     Raises:
         ArgumentError: ``k`` is not within [1, the dimension's size].
+
+    >>> import minidl
+    >>> minidl.kthvalue(minidl.tensor([3.0, 1.0, 2.0]), 2).values
+    tensor(2.)
     """
     numeric("kthvalue", input)
     d, rank = as_dim("kthvalue", dim, input.ndim), as_int("kthvalue", "k", k)
@@ -167,6 +188,14 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     - ``median(input, dim, keepdim)``: along one dimension, as a named tuple ``(values, indices)``.
 
     For an even number of elements NumPy's is the mean of two; here that is ``quantile(input, 0.5)``.
+
+    Raises:
+        DimensionError: there is no element.
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.median(minidl.tensor([3.0, 1.0, 2.0, 9.0]))
+    tensor(2.)
     """
     numeric("median", input)
     if dim is None:
@@ -239,6 +268,10 @@ def quantile(
         interpolation: which value is meant where the rank lies between two elements: "linear" between them, the
             "lower", the "higher", their "midpoint", or the "nearest" (of two equally near the one of even rank).
 
+    Raises:
+        DTypeError: ``input`` is neither of float32 nor of float64, or ``q`` of another dtype.
+        ArgumentError: ``q`` is not in [0, 1].
+
     >>> import minidl
     >>> minidl.quantile(minidl.tensor([1.0, 2.0, 3.0, 4.0]), 0.5)
     tensor(2.5)
@@ -308,6 +341,11 @@ def searchsorted(
         right: the last such place, behind equal elements, not the first.
         side: "left" or "right": another way to say ``right``.
         sorter: indices that sort ``sorted_sequence``, if it is not sorted itself.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ArgumentError: ``side`` contradicts ``right``.
+        DTypeError: the sequence is of bools.
 
     >>> import minidl
     >>> minidl.searchsorted(minidl.tensor([1, 3, 5]), minidl.tensor([0, 3, 6]))

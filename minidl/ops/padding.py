@@ -11,7 +11,8 @@ from minidl import tape
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, check_tensor, converted, one_of, plain, reject
 from minidl.ops.joining import _cat
-from minidl.ops.shape import _flip, _getitem, _zeros, along, clone
+from minidl.ops.reorder import _flip
+from minidl.ops.shape import _getitem, _zeros, along, clone
 from minidl.tape import Op
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from numpy.lib.stride_tricks import as_strided
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.kernels.windows import output_sizes, tap
 from minidl.ops.arguments import as_int, check_tensor, pair, reject
-from minidl.ops.shape import _permute, _reshape
+from minidl.ops.permutation import _permute
+from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -93,6 +94,13 @@ def unfold(
 
     Raises:
         ShapeError: the shape does not fit, or no window does.
+
+    >>> import minidl
+    >>> minidl.nn.functional.unfold(minidl.arange(4.0).reshape(1, 1, 2, 2), 2)
+    tensor([[[0.],
+             [1.],
+             [2.],
+             [3.]]])
     """
     op = "unfold"
     _numbers(op, input)
@@ -129,6 +137,11 @@ def fold(
 
     Raises:
         ShapeError: the number of windows is not that of such an image.
+
+    >>> import minidl
+    >>> minidl.nn.functional.fold(minidl.ones(1, 4, 2), (2, 3), 2)  # the middle column lies in both windows
+    tensor([[[[1., 2., 1.],
+              [1., 2., 1.]]]])
     """
     op = "fold"
     _numbers(op, input)
@@ -163,7 +176,16 @@ def _factor(op: str, argument: str, value: Any, input: Any) -> int:
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """Channels as pixels: (..., C*r*r, H, W) becomes (..., C, H*r, W*r) for the factor r (Shi et al., 2016)."""
+    """Channels as pixels: (..., C*r*r, H, W) becomes (..., C, H*r, W*r) for the factor r (Shi et al., 2016).
+
+    Raises:
+        ShapeError: the channels are not a multiple of ``upscale_factor**2``.
+
+    >>> import minidl
+    >>> minidl.nn.functional.pixel_shuffle(minidl.arange(4).reshape(4, 1, 1), 2)
+    tensor([[[0, 1],
+             [2, 3]]])
+    """
     r = _factor("pixel_shuffle", "upscale_factor", upscale_factor, input)
     *lead, channels, h, w = input.shape
     if channels % (r * r):
@@ -176,7 +198,15 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """Pixels as channels: (..., C, H*r, W*r) becomes (..., C*r*r, H, W), which :func:`pixel_shuffle` undoes."""
+    """Pixels as channels: (..., C, H*r, W*r) becomes (..., C*r*r, H, W), which :func:`pixel_shuffle` undoes.
+
+    Raises:
+        ShapeError: the image's sides are not multiples of ``downscale_factor``.
+
+    >>> import minidl
+    >>> minidl.nn.functional.pixel_unshuffle(minidl.arange(4).reshape(1, 2, 2), 2).shape
+    (4, 1, 1)
+    """
     r = _factor("pixel_unshuffle", "downscale_factor", downscale_factor, input)
     *lead, c, height, width = input.shape
     if height % r or width % r:

@@ -99,6 +99,15 @@ def max_pool2d(
     Returns:
         (N, C, OH, OW), in channels-last memory, with ``OH = (H + 2*padding - dilation*(KH-1) - 1) // stride + 1``.
         Among equal values the first wins, and gets the gradient.
+
+    Raises:
+        ShapeError: ``input`` is not (N, C, H, W) or (C, H, W).
+        ArgumentError: an argument is out of range, or the windows are larger than the padded image.
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.max_pool2d(minidl.arange(8.0).reshape(1, 2, 4), 2)
+    tensor([[[5., 7.]]])
     """
     dtype = numeric("max_pool2d", input).dtype
     if dtype.kind != "f":  # kernels are for floats
@@ -131,6 +140,14 @@ def avg_pool2d(
         count_include_pad: divide by the number of pixels in the window with the padding, which counts as zeros; else
             by the number of those inside the image.
         divisor_override: divide the sum of the window by this number instead.
+
+    Raises:
+        ShapeError, ArgumentError: as for :func:`max_pool2d`.
+        DTypeError: ``input`` is neither of floats nor of int64, which are divided as floats and rounded towards 0.
+
+    >>> import minidl
+    >>> minidl.nn.functional.avg_pool2d(minidl.arange(8.0).reshape(1, 2, 4), 2)
+    tensor([[[2.5, 4.5]]])
     """
     check_tensor("avg_pool2d", "input", input)
     if input.dtype == dtypes.int64:

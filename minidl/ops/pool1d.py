@@ -51,6 +51,14 @@ def max_pool1d(
     """The largest value of every window of sequences (N, C, T) or (C, T).
 
     Arguments as for :func:`minidl.ops.pool.max_pool2d`. The indices are places in the sequence, int64.
+
+    Raises:
+        ShapeError: ``input`` is not (N, C, T) or (C, T).
+        ArgumentError: an argument is out of range.
+
+    >>> import minidl
+    >>> minidl.nn.functional.max_pool1d(minidl.tensor([[1.0, 5.0, 2.0, 3.0]]), 2, stride=1)
+    tensor([[5., 5., 3.]])
     """
     x = _row("max_pool1d", input)
     kernel, step, around, apart = _geometry("max_pool1d", x.shape[3], kernel_size, stride, padding, dilation)
@@ -72,6 +80,14 @@ def avg_pool1d(
     """The mean of every window of sequences (N, C, T) or (C, T).
 
     Arguments as for :func:`minidl.ops.pool.avg_pool2d`.
+
+    Raises:
+        ShapeError: ``input`` is not (N, C, T) or (C, T).
+        ArgumentError: an argument is out of range.
+
+    >>> import minidl
+    >>> minidl.nn.functional.avg_pool1d(minidl.tensor([[1.0, 5.0, 2.0, 4.0]]), 2)
+    tensor([[3., 3.]])
     """
     x = _row("avg_pool1d", input)
     kernel, step, around, _ = _geometry("avg_pool1d", x.shape[3], kernel_size, stride, padding, 1)

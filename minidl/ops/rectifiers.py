@@ -14,7 +14,8 @@ import numpy as np
 from minidl.errors import DimensionError, ShapeError, must
 from minidl.ops.arguments import check_dtype, check_tensor, floats, numeric, one_of, reject
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.elementwise import _clamp_integers, _mask, _sigmoid, _sigmoid_forward, _where
+from minidl.ops.choice import _clamp_integers
+from minidl.ops.elementwise import _mask, _sigmoid, _sigmoid_forward, _where
 from minidl.ops.elementwise import abs as _absolute
 from minidl.ops.joining import _split
 from minidl.ops.shape import _reshape
@@ -73,12 +74,29 @@ _prelu = Op(
 
 
 def relu6(input: Tensor) -> Tensor:
-    """``min(max(x, 0), 6)``: :func:`hardtanh` from 0 to 6 (Krizhevsky, 2010)."""
+    """``min(max(x, 0), 6)``: :func:`hardtanh` from 0 to 6 (Krizhevsky, 2010).
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.relu6(minidl.tensor([-1.0, 3.0, 9.0]))
+    tensor([0., 3., 6.])
+    """
     return _between("relu6", input, 0.0, 6.0)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
-    """``min(max(x, min_val), max_val)``; the gradient at the bounds is 0 (that of :func:`minidl.clamp` is 1)."""
+    """``min(max(x, min_val), max_val)``; the gradient at the bounds is 0 (that of :func:`minidl.clamp` is 1).
+
+    Raises:
+        ArgumentError: ``min_val`` is above ``max_val``, or negative for unsigned integers.
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardtanh(minidl.tensor([-3.0, 0.5, 3.0]))
+    tensor([-1. ,  0.5,  1. ])
+    """
     if min_val > max_val:
         reject("hardtanh", "min_val", f"at most max_val ({max_val})", min_val)
     return _between("hardtanh", input, min_val, max_val)
@@ -94,24 +112,56 @@ def _between(op: str, input: Any, low: float, high: float) -> Any:
 
 
 def hardsigmoid(input: Tensor) -> Tensor:
-    """``min(max(x + 3, 0), 6) / 6``: straight lines in place of the sigmoid (Howard et al., 2019)."""
+    """``min(max(x + 3, 0), 6) / 6``: straight lines in place of the sigmoid (Howard et al., 2019).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardsigmoid(minidl.tensor([-3.0, 0.0, 3.0]))
+    tensor([0. , 0.5, 1. ])
+    """
     return _hardsigmoid(floats("hardsigmoid", input))
 
 
 def hardswish(input: Tensor) -> Tensor:
-    """``x * hardsigmoid(x)`` (Howard et al., "Searching for MobileNetV3", 2019)."""
+    """``x * hardsigmoid(x)`` (Howard et al., "Searching for MobileNetV3", 2019).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.hardswish(minidl.tensor([-3.0, 1.5, 3.0]))
+    tensor([-0.   ,  1.125,  3.   ])
+    """
     return _hardswish(floats("hardswish", input))
 
 
 def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
-    """``x`` where ``x > threshold``, else ``value``. For integers both are rounded towards 0."""
+    """``x`` where ``x > threshold``, else ``value``. For integers both are rounded towards 0.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.threshold(minidl.tensor([0.5, 2.0]), 1.0, -7.0)
+    tensor([-7.,  2.])
+    """
     x = numeric("threshold", input)
     number = float if x.dtype.kind == "f" else int
     return _threshold(x, number(threshold), number(value))
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """``x`` where it is positive, else ``negative_slope * x`` (Maas et al., 2013). The gradient at 0 is the slope."""
+    """``x`` where it is positive, else ``negative_slope * x`` (Maas et al., 2013). The gradient at 0 is the slope.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.leaky_relu(minidl.tensor([-10.0, 2.0]), 0.5)
+    tensor([-5.,  2.])
+    """
     return _leaky_relu(floats("leaky_relu", input), float(negative_slope))
 
 
@@ -125,6 +175,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     Raises:
         ShapeError: there are neither as many slopes as channels nor one.
         DTypeError: the dtypes differ, or are not floating.
+
+    >>> import minidl
+    >>> minidl.nn.functional.prelu(minidl.tensor([[-10.0, -10.0]]), minidl.tensor([0.5, 0.25]))
+    tensor([[-5. , -2.5]])
     """
     x = floats("prelu", input)
     check_tensor("prelu", "weight", weight)
@@ -198,12 +252,28 @@ _mish = Op("mish", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), _mish_vjp)
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
-    """``x`` where it is positive, else ``alpha * (e^x - 1)`` (Clevert et al., 2016)."""
+    """``x`` where it is positive, else ``alpha * (e^x - 1)`` (Clevert et al., 2016).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.elu(minidl.tensor([-100.0, 2.0]))
+    tensor([-1.,  2.])
+    """
     return _elu(floats("elu", input), float(alpha), 1.0)
 
 
 def selu(input: Tensor) -> Tensor:
-    """:func:`elu` with the alpha and the scale that keep mean 0 and variance 1 (Klambauer et al., 2017)."""
+    """:func:`elu` with the alpha and the scale that keep mean 0 and variance 1 (Klambauer et al., 2017).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.selu(minidl.tensor([-100.0, 1.0]))
+    tensor([-1.7581,  1.0507])
+    """
     return _elu(floats("selu", input), 1.6732632423543772, 1.0507009873554805)
 
 
@@ -211,6 +281,14 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """``x * P(Z <= x)`` for a standard normal Z: ``x/2 * (1 + erf(x / sqrt(2)))`` (Hendrycks & Gimpel, 2016).
 
     ``approximate="tanh"`` is the older form, ``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))``.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        ArgumentError: ``approximate`` is neither "none" nor "tanh".
+
+    >>> import minidl
+    >>> minidl.nn.functional.gelu(minidl.tensor([-100.0, 0.0, 1.0]))  # P(Z <= 1) = 0.8413
+    tensor([-0.    ,  0.    ,  0.8413])
     """
     one_of("gelu", "approximate", approximate, ("none", "tanh"))
     x = floats("gelu", input)
@@ -218,27 +296,68 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def silu(input: Tensor) -> Tensor:
-    """``x * sigmoid(x)``, also called Swish (Elfwing et al., 2017; Ramachandran et al., 2017)."""
+    """``x * sigmoid(x)``, also called Swish (Elfwing et al., 2017; Ramachandran et al., 2017).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.silu(minidl.tensor([-100.0, 0.0, 100.0]))
+    tensor([ -0.,   0., 100.])
+    """
     return _silu(floats("silu", input))
 
 
 def mish(input: Tensor) -> Tensor:
-    """``x * tanh(softplus(x))`` (Misra, 2019)."""
+    """``x * tanh(softplus(x))`` (Misra, 2019).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.mish(minidl.tensor([0.0, 100.0]))
+    tensor([  0., 100.])
+    """
     return _mish(floats("mish", input))
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x`` is above ``threshold``."""
+    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x`` is above ``threshold``.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softplus(minidl.tensor([0.0, 100.0]))  # log 2 = 0.6931
+    tensor([  0.6931, 100.    ])
+    """
     return _softplus(floats("softplus", input), float(beta), float(threshold))
 
 
 def softsign(input: Tensor) -> Tensor:
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softsign(minidl.tensor([-1.0, 3.0]))
+    tensor([-0.5 ,  0.75])
+    """
     return input / (_absolute(input) + 1)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """``a * sigmoid(b)``, where ``a`` and ``b`` are the halves of ``input`` along ``dim`` (Dauphin et al., 2017)."""
+    """``a * sigmoid(b)``, where ``a`` and ``b`` are the halves of ``input`` along ``dim`` (Dauphin et al., 2017).
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        ShapeError: its size along ``dim`` is odd.
+
+    >>> import minidl
+    >>> minidl.nn.functional.glu(minidl.tensor([6.0, 0.0]))
+    tensor([3.])
+    """
     x = floats("glu", input)
     if x.ndim == 0:
         raise DimensionError(must("glu", "input", "of at least one dimension", "none"))

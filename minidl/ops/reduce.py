@@ -7,26 +7,24 @@ for each element, without a copy (a stride of 0). ``dim`` is None for all dimens
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl import dtypes
-from minidl.errors import DimensionError, DTypeError, must
-from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, is_array, numpy_names
+from minidl.errors import DTypeError, must
+from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, numpy_names
 from minidl.ops.arguments import dim as as_dim
-from minidl.ops.elementwise import _where, maximum, minimum
-from minidl.ops.gathering import gather_forward, scatter_add_to
-from minidl.ops.shape import _permute, _reshape
+from minidl.ops.elementwise import _where
+from minidl.ops.permutation import _permute
+from minidl.ops.shape import _reshape
 from minidl.tape import Op, broadcast_to
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
-__all__ = [
-    "sum", "mean", "prod", "max", "min", "amax", "amin", "argmax", "argmin", "logsumexp",
-]  # fmt: skip
+__all__ = ["sum", "mean", "prod", "logsumexp"]  # fmt: skip
 
 Dims = tuple[int, ...] | None  # of an Op: None is all
 DimArgument = int | Sequence[int] | None
@@ -102,6 +100,10 @@ def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype:
         keepdim: whether the result keeps as many dimensions as ``input`` has.
         dtype: convert ``input`` to it first.
 
+    Raises:
+        DimensionError: a dimension is out of range, or repeated.
+        DTypeError: ``input`` is no tensor.
+
     >>> import minidl
     >>> minidl.sum(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
@@ -112,7 +114,17 @@ def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype:
 
 @numpy_names
 def mean(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The sum divided by the number of elements; nan of none. Integers are an error, unless ``dtype`` is floating."""
+    """The sum divided by the number of elements; nan of none. Integers are an error, unless ``dtype`` is floating.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        DimensionError: a dimension is out of range, or repeated.
+
+    >>> import minidl
+    >>> minidl.mean(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1, keepdim=True)
+    tensor([[1.5],
+            [3.5]])
+    """
     check_tensor("mean", "input", input)
     x = input if dtype is None else cast(input, dtypes.as_dtype("mean", dtype))
     if x.dtype.kind != "f":
@@ -150,7 +162,16 @@ _prod = Op(
 
 @numpy_names
 def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
-    """The product of the elements, along one dimension or of all; 1 of none. Integers are multiplied as int64."""
+    """The product of the elements, along one dimension or of all; 1 of none. Integers are multiplied as int64.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.prod(minidl.tensor([2, 3, 4]))
+    tensor(24)
+    """
     x = _summand("prod", input, dtype)
     check_bool("prod", "keepdim", keepdim)
     d = 0 if dim is None else as_dim("prod", dim, x.ndim)
@@ -161,147 +182,6 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
         kept = (*x.shape[:d], 1, *x.shape[d + 1 :])
         y = _prod(_permute(x, (*[i for i in range(x.ndim) if i != d], d)))
     return _reshape(y, kept) if keepdim else y
-
-
-# --- Extremes ---------------------------------------------------------------------------------------------------
-
-
-class ValuesAndIndices(NamedTuple):
-    """The values that were found, and where along the dimension."""
-
-    values: Tensor
-    indices: Tensor
-
-
-def _extremum(name: str, ufunc: np.ufunc, same: Callable[[Any, Any], Any]) -> Op:
-    """A maximum or minimum, whose gradient the elements that are the ``same`` as it share evenly."""
-
-    def vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
-        found = cast(same(x, _kept(y, reduced, keepdim)), x.dtype)
-        return _kept(g, reduced, keepdim) * found / _sum(found, reduced, True)
-
-    return Op(name, lambda x, reduced, keepdim: ufunc.reduce(x, axis=reduced, keepdims=keepdim), vjp)
-
-
-def _equal(x: Any, y: Any) -> Any:
-    return x == y
-
-
-def _equal_or_both_nan(x: Any, y: Any) -> Any:
-    return (x == y) | ((x != x) & (y != y))
-
-
-_amax, _amin = _extremum("amax", np.maximum, _equal), _extremum("amin", np.minimum, _equal)
-_max = _extremum("max", np.maximum, _equal_or_both_nan)
-_min = _extremum("min", np.minimum, _equal_or_both_nan)
-
-
-def _at_index(name: str, arg: Callable[..., Any]) -> Op:
-    """A maximum or minimum along one dimension, with its index, which alone gets the gradient."""
-
-    def forward(x: np.ndarray, d: int, keepdim: bool) -> tuple[np.ndarray, np.ndarray]:
-        index = arg(x, d, keepdims=True)
-        values = gather_forward(x, d, index)
-        return (values, index) if keepdim else (values.squeeze(d), index.squeeze(d))
-
-    def vjp(g: Any, _y: Any, _x: Any, d: int, keepdim: bool, index: Any) -> Any:
-        return scatter_add_to(_kept(g, (d,), keepdim), d, _kept(index, (d,), keepdim), _x.shape)
-
-    return Op(name, forward, vjp)
-
-
-_max_at, _min_at = _at_index("max", np.argmax), _at_index("min", np.argmin)
-_argmax = Op("argmax", lambda x, d, keepdim: np.argmax(x, d, keepdims=keepdim))
-_argmin = Op("argmin", lambda x, d, keepdim: np.argmin(x, d, keepdims=keepdim))
-
-
-def _check_some(op: str, x: Any, reduced: Dims) -> None:
-    if _count(x.shape, reduced) == 0:
-        along = "" if reduced is None else f" along dimension {', '.join(map(str, reduced))}"
-        raise DimensionError(must(op, "input", f"of at least one element{along}", f"shape {x.shape}"))
-
-
-def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keepdim: bool, other: Any) -> Any:
-    """The three forms of ``max`` and ``min``."""
-    if other is not None or is_array(dim):
-        return pair(x, dim if other is None else other)
-    check_tensor(whole.name, "input", x)
-    check_bool(whole.name, "keepdim", keepdim)
-    if dim is None:
-        _check_some(whole.name, x, None)
-        return whole(x, None, keepdim)
-    d = as_dim(whole.name, dim, x.ndim)
-    if x.ndim == 0:
-        return ValuesAndIndices(*[_reshape(y, ()) for y in at.with_extras(_reshape(x, (1,)), 0, True)])
-    _check_some(whole.name, x, (d,))
-    return ValuesAndIndices(*at.with_extras(x, d, keepdim))
-
-
-@numpy_names
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The largest element; nan if there is one.
-
-    - ``max(input)``: of all elements; elements that tie share the gradient evenly.
-    - ``max(input, dim, keepdim)``: along one dimension, as a named tuple ``(values, indices)``, with the index of the
-      first where several tie (int64); the element at the index gets the gradient.
-    - ``max(input, other)``: :func:`maximum` of two tensors.
-
-    Raises:
-        DimensionError: there is no element.
-    """
-    return _extreme(_max_at, _max, maximum, input, dim, keepdim, other)
-
-
-@numpy_names
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Tensor | None = None) -> Any:
-    """The smallest element; nan if there is one. The forms are those of :func:`max`."""
-    return _extreme(_min_at, _min, minimum, input, dim, keepdim, other)
-
-
-@numpy_names
-def amax(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
-    """The largest elements along dimensions; elements that tie share the gradient evenly."""
-    return _extreme_along(_amax, input, dim, keepdim)
-
-
-@numpy_names
-def amin(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tensor:
-    """The smallest elements along dimensions; elements that tie share the gradient evenly."""
-    return _extreme_along(_amin, input, dim, keepdim)
-
-
-def _extreme_along(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
-    check_tensor(op.name, "input", input)
-    reduced = _all_or(op.name, dim, input, keepdim)
-    _check_some(op.name, input, reduced)
-    return op(input, reduced, keepdim)
-
-
-@numpy_names
-def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the largest element is: its index (int64) along ``dim``, or in the flattened tensor.
-
-    The first where several tie; nan counts as the largest.
-    """
-    return _where_extreme(_argmax, input, dim, keepdim)
-
-
-@numpy_names
-def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Where the smallest element is, as :func:`argmax` says it; nan counts as the smallest."""
-    return _where_extreme(_argmin, input, dim, keepdim)
-
-
-def _where_extreme(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
-    check_tensor(op.name, "input", input)
-    if input.dtype.kind == "b":
-        raise DTypeError(must(op.name, "input", "of numbers, not bools", input.dtype))
-    check_bool(op.name, "keepdim", keepdim)
-    d = None if dim is None else as_dim(op.name, dim, input.ndim)
-    if input.ndim == 0:
-        d = None
-    _check_some(op.name, input, None if d is None else (d,))
-    return op(input, d, keepdim)
 
 
 # --- Sum of exponentials ----------------------------------------------------------------------------------------
@@ -323,7 +203,16 @@ _logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_vjp)
 
 @numpy_names
 def logsumexp(input: Tensor, dim: int | Sequence[int], keepdim: bool = False) -> Tensor:
-    """``log(sum(exp(input)))`` along ``dim``, without overflow (the largest is set apart); -inf of none."""
+    """``log(sum(exp(input)))`` along ``dim``, without overflow (the largest is set apart); -inf of none.
+
+    Raises:
+        DimensionError: a dimension is out of range, or repeated.
+        DTypeError: ``dim`` is missing.
+
+    >>> import minidl
+    >>> minidl.logsumexp(minidl.tensor([1000.0, 1000.0]), dim=0)  # 1000 + log 2
+    tensor(1000.6932)
+    """
     x = floating("logsumexp", input)
     check_bool("logsumexp", "keepdim", keepdim)
     if dim is None:

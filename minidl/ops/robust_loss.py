@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import reject
-from minidl.ops.elementwise import _clamp
+from minidl.ops.choice import _clamp
 from minidl.ops.loss import _numbers, check_weight, l1_loss
 from minidl.ops.reduction import chosen, reduced
 from minidl.tape import Op
@@ -45,6 +45,14 @@ def smooth_l1_loss(
     """``0.5 * d^2 / beta`` where ``|d| < beta``, else ``|d| - 0.5 * beta``; d = input - target (Girshick, 2015).
 
     That is :func:`huber_loss` divided by ``beta``; with ``beta=0`` it is :func:`minidl.ops.loss.l1_loss`.
+
+    Raises:
+        ArgumentError: ``beta`` is negative, or the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.smooth_l1_loss(minidl.tensor([0.5, 3.0]), minidl.zeros(2), reduction="none")
+    tensor([0.125, 2.5  ])
     """
     reduction = chosen("smooth_l1_loss", reduction, size_average, reduce)
     if beta < 0:
@@ -70,6 +78,14 @@ def huber_loss(
         reduction: "mean" (of all elements, weighted or not), "sum" or "none".
         delta: where the loss becomes linear; positive.
         weight: factors of the losses, of input's shape.
+
+    Raises:
+        ArgumentError: ``delta`` is not positive, or the reduction does not exist.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.nn.functional.huber_loss(minidl.tensor([1.0, 3.0]), minidl.zeros(2), reduction="none", delta=2.0)
+    tensor([0.5, 4. ])
     """
     chosen("huber_loss", reduction)
     if not delta > 0:

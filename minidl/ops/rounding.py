@@ -38,17 +38,41 @@ def _rounded(op: Op, input: Tensor) -> Tensor:
 
 
 def floor(input: Tensor) -> Tensor:
-    """The largest integer not above each element, in ``input``'s dtype."""
+    """The largest integer not above each element, in ``input``'s dtype.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.floor(minidl.tensor([-1.5, 1.5]))
+    tensor([-2.,  1.])
+    """
     return _rounded(_floor, input)
 
 
 def ceil(input: Tensor) -> Tensor:
-    """The smallest integer not below each element, in ``input``'s dtype."""
+    """The smallest integer not below each element, in ``input``'s dtype.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.ceil(minidl.tensor([-1.5, 1.5]))
+    tensor([-1.,  2.])
+    """
     return _rounded(_ceil, input)
 
 
 def trunc(input: Tensor) -> Tensor:
-    """Each element rounded towards zero, in ``input``'s dtype."""
+    """Each element rounded towards zero, in ``input``'s dtype.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.trunc(minidl.tensor([-1.5, 1.5]))
+    tensor([-1.,  1.])
+    """
     return _rounded(_trunc, input)
 
 
@@ -61,6 +85,9 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     Args:
         input: floats; integers are returned as they are, and take no ``decimals``.
         decimals: how many digits stay after the point; negative counts before it, so -2 rounds to hundreds.
+
+    Raises:
+        DTypeError: ``input`` is of bools, or of integers while ``decimals`` are given.
 
     >>> import minidl
     >>> minidl.round(minidl.tensor([0.5, 1.5, 2.5]))
@@ -75,7 +102,15 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
 
 
 def frac(input: Tensor) -> Tensor:
-    """What :func:`trunc` takes away: ``x - trunc(x)``, with the sign of x. Its gradient is 1."""
+    """What :func:`trunc` takes away: ``x - trunc(x)``, with the sign of x. Its gradient is 1.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+
+    >>> import minidl
+    >>> minidl.frac(minidl.tensor([-1.5, 1.25]))
+    tensor([-0.5 ,  0.25])
+    """
     if numeric("frac", input).dtype.kind != "f":
         raise DTypeError(must("frac", "input", "of floats", input.dtype))
     return _frac(input)

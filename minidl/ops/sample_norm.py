@@ -50,6 +50,10 @@ def group_norm(
     Raises:
         ShapeError: shapes do not fit, or there is but one value to normalise in a batch of one.
         ArgumentError: the groups do not divide the channels.
+
+    >>> import minidl
+    >>> minidl.nn.functional.group_norm(minidl.tensor([[1.0, 3.0, 10.0, 30.0]]), 2, eps=0.0)
+    tensor([[-1.,  1., -1.,  1.]])
     """
     check_tensor("group_norm", "input", input)
     if input.ndim < 2:
@@ -91,6 +95,11 @@ def instance_norm(
     Raises:
         ShapeError: shapes do not fit, or a channel of a sample has but one value.
         ArgumentError: only one of the running statistics is given, or none where they are to be used.
+
+    >>> import minidl
+    >>> minidl.nn.functional.instance_norm(minidl.tensor([[[1.0, 3.0], [10.0, 30.0]]]), eps=0.0)
+    tensor([[[-1.,  1.],
+             [-1.,  1.]]])
     """
     op = "instance_norm"
     floats(op, input)
@@ -155,6 +164,14 @@ def rms_norm(
         normalized_shape: the sizes of the dimensions to normalise over; an int will do for the last one.
         weight: normalized_shape, or None for ones.
         eps: added to the mean square; by default the dtype's machine epsilon (float16 is computed in float32).
+
+    Raises:
+        ShapeError: shapes do not fit, or ``normalized_shape`` is empty.
+        DTypeError: ``input`` is not of floats, or ``weight`` of another dtype.
+
+    >>> import minidl
+    >>> minidl.nn.functional.rms_norm(minidl.tensor([1.0, 7.0]), (2,), eps=0.0)  # the root of (1 + 49) / 2 is 5
+    tensor([0.2, 1.4])
     """
     check_tensor("rms_norm", "input", input)
     sizes = as_shape("rms_norm", (normalized_shape,), "normalized_shape")

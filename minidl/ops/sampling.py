@@ -36,6 +36,11 @@ def bernoulli(input: Tensor, p: Any = None, *, generator: Generator | None = Non
         p: the probability, a number, or a tensor that broadcasts to ``input``'s shape.
         generator: where the random numbers come from.
 
+    Raises:
+        ArgumentError: a probability is not in [0, 1].
+        DTypeError: ``input`` is not of floats, and no ``p`` is given.
+        ShapeError: ``p`` does not broadcast to ``input``.
+
     >>> import minidl
     >>> minidl.bernoulli(minidl.tensor([0.0, 1.0, 1.0]))
     tensor([0., 1., 1.])

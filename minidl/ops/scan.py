@@ -12,10 +12,13 @@ from minidl.ops.arguments import as_int, check_tensor, is_array, numeric, numpy_
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.comparison import ne
 from minidl.ops.elementwise import _where, sub
+from minidl.ops.extremes import ValuesAndIndices
 from minidl.ops.gathering import gather_forward, scatter_add_to
 from minidl.ops.joining import cat
-from minidl.ops.reduce import ValuesAndIndices, _sum, _summand
-from minidl.ops.shape import _clone, _flip, _getitem, _permute, _reshape, along, check_has_dims
+from minidl.ops.permutation import _permute
+from minidl.ops.reduce import _sum, _summand
+from minidl.ops.reorder import _flip
+from minidl.ops.shape import _clone, _getitem, _reshape, along, check_has_dims
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -77,6 +80,10 @@ def _as_vector(x: Any) -> Any:
 def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The sum of all elements up to, and with, each one along ``dim``. Integers and bools are summed as int64.
 
+    Raises:
+        DimensionError: ``dim`` is out of range.
+        DTypeError: ``dtype`` is bool.
+
     >>> import minidl
     >>> minidl.cumsum(minidl.tensor([1, 2, 3, 4]), 0)
     tensor([ 1,  3,  6, 10])
@@ -87,7 +94,16 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 @numpy_names
 def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """The product of all elements up to, and with, each one along ``dim``. Integers are multiplied as int64."""
+    """The product of all elements up to, and with, each one along ``dim``. Integers are multiplied as int64.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+        DTypeError: ``dtype`` is bool.
+
+    >>> import minidl
+    >>> minidl.cumprod(minidl.tensor([1, 2, 3, 4]), 0)
+    tensor([ 1,  2,  6, 24])
+    """
     x = numeric("cumprod", _summand("cumprod", input, dtype), "dtype")
     d = as_dim("cumprod", dim, x.ndim)
     return _cumprod(x, d) if x.ndim else _clone(x)
@@ -105,6 +121,9 @@ def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
 
     Where several tie the index is that of the last so far. Once there is a nan, all that follows is nan.
 
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
     >>> import minidl
     >>> minidl.cummax(minidl.tensor([1.0, 3.0, 2.0, 3.0]), 0).indices
     tensor([0, 1, 1, 3])
@@ -114,7 +133,15 @@ def cummax(input: Tensor, dim: int) -> ValuesAndIndices:
 
 @numpy_names
 def cummin(input: Tensor, dim: int) -> ValuesAndIndices:
-    """The smallest element up to each one along ``dim``, and where it is, as :func:`cummax` says it."""
+    """The smallest element up to each one along ``dim``, and where it is, as :func:`cummax` says it.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.cummin(minidl.tensor([3.0, 1.0, 2.0]), 0).values
+    tensor([3., 1., 1.])
+    """
     return _running(_cummin, input, dim)
 
 
@@ -130,6 +157,10 @@ def diff(
         dim: the dimension.
         prepend: put before ``input`` first; of its shape but for ``dim``.
         append: put behind ``input`` first; of its shape but for ``dim``.
+
+    Raises:
+        ShapeError: ``input`` has no dimensions, or what is put before or behind does not fit.
+        ArgumentError: ``n`` is negative.
 
     >>> import minidl
     >>> minidl.diff(minidl.tensor([1, 4, 9, 16]), n=2)

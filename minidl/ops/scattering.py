@@ -91,6 +91,11 @@ def scatter(
         reduce: "add" to or "multiply" with what is there, in place of writing over it. Only "add" of a tensor has
             gradients (that is :func:`scatter_add`).
 
+    Raises:
+        DimensionError: an index is out of range.
+        DTypeError: ``index`` is not of integers, or ``src`` of another dtype.
+        ShapeError: the shapes do not fit.
+
     >>> import minidl
     >>> minidl.scatter(minidl.zeros(2, 3), 1, minidl.tensor([[2], [0]]), 1.0)
     tensor([[0., 0., 1.],
@@ -117,6 +122,15 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
     For three dimensions and ``dim=1``: ``y[i, index[i, j, k], k] += src[i, j, k]``. The arguments are those of
     :func:`scatter`.
+
+    Raises:
+        DimensionError: an index is out of range.
+        DTypeError: ``index`` is not of integers, or ``src`` of another dtype.
+        ShapeError: the shapes do not fit.
+
+    >>> import minidl
+    >>> minidl.scatter_add(minidl.zeros(3), 0, minidl.tensor([0, 2, 2]), minidl.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 0., 5.])
     """
     check_tensor("scatter_add", "src", src)
     x, d, index, src = _part("scatter_add", input, dim, index, src)
@@ -134,6 +148,11 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
         index: a vector of integers, not negative; one may come several times.
         source: of ``input``'s dtype, and of its shape but for ``dim``, where there is one slice for each index.
         alpha: what ``source`` is multiplied by.
+
+    Raises:
+        DimensionError: an index is out of range.
+        DTypeError: ``index`` is not of integers, or ``source`` of another dtype.
+        ShapeError: the shapes do not fit.
 
     >>> import minidl
     >>> minidl.index_add(minidl.zeros(3), 0, minidl.tensor([0, 2, 2]), minidl.ones(3))
@@ -169,6 +188,10 @@ def repeat_interleave(
             ``repeat_interleave(repeats)`` gives the index i ``repeats[i]`` times.
         dim: the dimension that grows.
         output_size: what it grows to, if that is known: it is only checked.
+
+    Raises:
+        ShapeError: ``repeats`` are not as many as the elements.
+        ArgumentError: one of them is negative, or ``output_size`` wrong.
 
     >>> import minidl
     >>> minidl.repeat_interleave(minidl.tensor([7, 8, 9]), minidl.tensor([0, 1, 2]))

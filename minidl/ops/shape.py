@@ -1,7 +1,7 @@
-"""Other views of the same elements, and copies with the elements moved.
+"""Other views of the same elements.
 
-Three Ops do most of the work: a reshape, a permutation of dimensions, and a basic index (ints, slices, None), each a
-view where memory allows. The many public names are ways to say which.
+Three Ops do most of the work: a reshape, a permutation of dimensions (in :mod:`minidl.ops.permutation`), and a basic
+index (ints, slices, None), each a view where memory allows. The many public names are ways to say which.
 
 Images lie channels-last in memory (see the design's Layout). A reshape of one has to copy, and so it loses that order;
 its derivative restores it, lest all that comes before in backward mixes two orders, which is slow.
@@ -9,7 +9,6 @@ its derivative restores it, lest all that comes before in backward mixes two ord
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,9 +27,7 @@ if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
 __all__ = [
-    "clone", "reshape", "ravel", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose", "t",
-    "movedim", "broadcast_to", "tile", "flip", "roll", "select", "narrow",
-    "swapaxes", "swapdims", "moveaxis",
+    "clone", "reshape", "ravel", "flatten", "unflatten", "squeeze", "unsqueeze", "broadcast_to", "select", "narrow",
 ]  # fmt: skip
 
 # --- Memory order ---------------------------------------------------------------------------------------------
@@ -76,7 +73,17 @@ _in_order: Op = Op(
 
 
 def clone(input: Tensor) -> Tensor:
-    """A copy, in the same memory order, through which gradients flow."""
+    """A copy, in the same memory order, through which gradients flow.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> x = minidl.zeros(2)
+    >>> y = x.clone().add_(1)
+    >>> x, y
+    (tensor([0., 0.]), tensor([1., 1.]))
+    """
     check_tensor("clone", "input", input)
     return _clone.unary(input)
 
@@ -120,6 +127,11 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
 
     Raises:
         ShapeError: the sizes do not multiply to the number of elements.
+
+    >>> import minidl
+    >>> minidl.reshape(minidl.arange(6), (2, -1))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
     return _reshaped("reshape", input, shape)
 
@@ -146,12 +158,29 @@ def _reshaped(op: str, input: Any, sizes: tuple[Any, ...]) -> Any:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements in C order, as a vector. A view where memory allows."""
+    """The elements in C order, as a vector. A view where memory allows.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.ravel(minidl.tensor([[1, 2], [3, 4]]))
+    tensor([1, 2, 3, 4])
+    """
     return _reshaped("ravel", input, (-1,))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from ``start_dim`` to ``end_dim``, both included, made one. A number becomes a vector."""
+    """The dimensions from ``start_dim`` to ``end_dim``, both included, made one. A number becomes a vector.
+
+    Raises:
+        DimensionError: a dimension is out of range.
+        ShapeError: ``start_dim`` comes after ``end_dim``.
+
+    >>> import minidl
+    >>> minidl.flatten(minidl.zeros(2, 3, 5), start_dim=1).shape
+    (2, 15)
+    """
     check_tensor("flatten", "input", input)
     shape = input.shape or (1,)
     start = as_dim("flatten", start_dim, len(shape), "start_dim")
@@ -162,7 +191,16 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
-    """Dimension ``dim`` made several, of ``sizes``, one of which may be -1."""
+    """Dimension ``dim`` made several, of ``sizes``, one of which may be -1.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+        ShapeError: the sizes do not multiply to the dimension's.
+
+    >>> import minidl
+    >>> minidl.unflatten(minidl.zeros(2, 6), 1, (3, -1)).shape
+    (2, 3, 2)
+    """
     check_tensor("unflatten", "input", input)
     if not sizes:
         raise ShapeError(must("unflatten", "sizes", "at least one size", sizes))
@@ -174,7 +212,15 @@ def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
 
 @numpy_names
 def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
-    """Without the dimensions of size 1: all, or those of them that are in ``dim``."""
+    """Without the dimensions of size 1: all, or those of them that are in ``dim``.
+
+    Raises:
+        DimensionError: a dimension is out of range.
+
+    >>> import minidl
+    >>> minidl.squeeze(minidl.zeros(1, 3, 1)).shape, minidl.squeeze(minidl.zeros(1, 3, 1), 0).shape
+    ((3,), (3, 1))
+    """
     check_tensor("squeeze", "input", input)
     chosen = () if isinstance(dim, (tuple, list)) and not dim else as_dims("squeeze", dim, input.ndim)
     return _reshape(input, tuple([n for d, n in enumerate(input.shape) if n != 1 or d not in chosen]))
@@ -182,89 +228,19 @@ def squeeze(input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
 
 @numpy_names
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """With a new dimension of size 1 at ``dim``."""
+    """With a new dimension of size 1 at ``dim``.
+
+    Raises:
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.unsqueeze(minidl.zeros(2, 3), 1).shape
+    (2, 1, 3)
+    """
     check_tensor("unsqueeze", "input", input)
     shape = input.shape
     d = as_dim("unsqueeze", dim, len(shape) + 1)
     return _reshape.unary(input, (*shape[:d], 1, *shape[d:]))
-
-
-# --- Permutation ----------------------------------------------------------------------------------------------
-
-_permute: Op = Op(
-    "permute",
-    lambda x, order: x.transpose(order),
-    lambda g, _y, _x, order: _permute(g, _inverse(order)),
-    view=True,
-)
-_transpose: Op = Op(
-    "transpose", lambda x, a, b: x.swapaxes(a, b), lambda g, _y, _x, a, b: _transpose(g, a, b), view=True
-)
-
-
-@sizes_by_name("dims")
-def permute(input: Tensor, *dims: Any) -> Tensor:
-    """The dimensions in another order: dimension ``i`` of the result is dimension ``dims[i]`` of ``input``. A view.
-
-    >>> import minidl
-    >>> minidl.permute(minidl.zeros(2, 3, 5), (2, 0, 1)).shape
-    (5, 2, 3)
-    """
-    check_tensor("permute", "input", input)
-    order = as_shape("permute", dims, "dims")
-    try:
-        return _permute.unary(input, order)
-    except ValueError:  # the dimensions are looked at only where NumPy has refused them
-        if len(order) != input.ndim:
-            raise ShapeError(must("permute", "dims", f"all {input.ndim} dimensions", order)) from None
-        as_dims("permute", order, input.ndim, "dims")
-        raise
-
-
-def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions exchanged. A view."""
-    check_tensor("transpose", "input", input)
-    if dim0.__class__ is int is dim1.__class__:
-        try:
-            return _transpose.unary(input, dim0, dim1)
-        except ValueError:  # the dimensions are looked at only where NumPy has refused them
-            pass
-    a, b = (as_dim("transpose", d, input.ndim, name) for d, name in ((dim0, "dim0"), (dim1, "dim1")))
-    return _transpose(input, a, b) if input.ndim else _permute(input, ())
-
-
-swapdims = transpose
-
-
-def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """:func:`transpose`."""
-    return transpose(input, axis0, axis1)
-
-
-def t(input: Tensor) -> Tensor:
-    """The transpose of a matrix; a vector or a number stays what it is. A view."""
-    check_tensor("t", "input", input)
-    if input.ndim > 2:
-        raise ShapeError(must("t", "input", "of at most 2 dimensions", f"shape {input.shape}"))
-    return _permute(input, tuple(range(input.ndim))[::-1])
-
-
-def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """The dimensions ``source`` moved to the places ``destination``; the others keep their order. A view."""
-    check_tensor("movedim", "input", input)
-    origins = as_dims("movedim", source, input.ndim, "source")
-    places = as_dims("movedim", destination, input.ndim, "destination")
-    if len(origins) != len(places):
-        raise ShapeError(
-            must("movedim", "destination", f"{len(origins)} dimensions, as source is", len(places))
-        )
-    order = [d for d in range(input.ndim) if d not in origins]
-    for place, origin in sorted(zip(places, origins, strict=True)):
-        order.insert(place, origin)
-    return _permute(input, tuple(order))
-
-
-moveaxis = movedim
 
 
 # --- Repetition -----------------------------------------------------------------------------------------------
@@ -277,7 +253,16 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """:func:`expand`, with the sizes as one argument."""
+    """:func:`expand`, with the sizes as one argument.
+
+    Raises:
+        ShapeError: the sizes do not fit.
+
+    >>> import minidl
+    >>> minidl.broadcast_to(minidl.tensor([[1], [2]]), (2, 3))
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return _expanded("broadcast_to", input, as_shape("broadcast_to", (size,)))
 
 
@@ -289,75 +274,6 @@ def _expanded(op: str, input: Any, sizes: tuple[int, ...]) -> Any:
     if lead < 0 or any(n < 0 or (was not in (1, n)) for was, n in zip(old, new, strict=True)):
         raise ShapeError(must(op, "size", f"a shape that {input.shape} broadcasts to", sizes))
     return tape.broadcast_to(input, new)
-
-
-def _repeat_vjp(g: Any, _y: Any, _x: Any, counts: tuple[int, ...]) -> Any:
-    old = (1,) * (len(counts) - _x.ndim) + _x.shape
-    apart = itertools.chain(*zip(counts, old, strict=True))  # (counts[0], old[0], counts[1], old[1], ...)
-    once = itertools.chain(*[(1, n) for n in old])
-    return _reshape(tape.sum_to(_reshape(g, tuple(apart)), tuple(once)), _x.shape)
-
-
-_repeat = Op("repeat", np.tile, _repeat_vjp)
-
-
-@sizes_by_name("repeats")
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
-    """The tensor copied ``repeats[i]`` times along dimension ``i`` (NumPy's ``tile``), new dimensions in front."""
-    counts = as_shape("repeat", repeats, "repeats")
-    check_tensor("repeat", "input", input)
-    if len(counts) < input.ndim or min(counts, default=0) < 0:
-        raise ShapeError(must("repeat", "repeats", f"at least {input.ndim} counts, none negative", counts))
-    return _repeat(input, counts)
-
-
-@sizes_by_name("dims")
-def tile(input: Tensor, *dims: Any) -> Tensor:
-    """:func:`repeat`, for which fewer counts than dimensions will do: they are for the last dimensions."""
-    check_tensor("tile", "input", input)
-    counts = as_shape("tile", dims, "dims")
-    return repeat(input, (1,) * (input.ndim - len(counts)) + counts)
-
-
-# --- Reordered elements ---------------------------------------------------------------------------------------
-
-_flip: Op = Op(
-    "flip",
-    lambda x, order: np.copy(np.flip(x, order), order="K"),
-    lambda g, _y, _x, order: _flip(g, order),
-)
-_roll: Op = Op(
-    "roll", np.roll, lambda g, _y, _x, shifts, order: _roll(g, tuple([-s for s in shifts]), order)
-)  # fmt: skip
-
-
-@sizes_by_name("dims")
-def flip(input: Tensor, *dims: Any) -> Tensor:
-    """A copy with the elements in reverse order along each of ``dims``."""
-    check_tensor("flip", "input", input)
-    chosen = as_shape("flip", dims, "dims")
-    return _flip(input, as_dims("flip", chosen, input.ndim, "dims") if chosen else ())
-
-
-def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
-    """A copy with the elements moved by ``shifts`` along ``dims``, those that leave coming back at the other end.
-
-    Without ``dims`` the elements move as in the flattened tensor.
-    """
-    check_tensor("roll", "input", input)
-    moves = as_shape("roll", shifts if isinstance(shifts, (tuple, list)) else (shifts,), "shifts")
-    if dims is None:
-        if len(moves) != 1:
-            raise ShapeError(must("roll", "dims", f"as many as shifts, {len(moves)}", None))
-        return _reshape(_roll(_reshape(input, (-1,)), moves, (0,)), input.shape)
-    along = tuple(
-        [as_dim("roll", d, input.ndim) for d in (dims if isinstance(dims, (tuple, list)) else (dims,))]
-    )
-    if len(along) != len(moves) or not input.ndim:
-        raise DimensionError(
-            must("roll", "dims", f"as many as shifts, {len(moves)}, of the tensor's own", dims)
-        )
-    return _roll(input, moves, along)
 
 
 # --- Parts ----------------------------------------------------------------------------------------------------
@@ -394,7 +310,15 @@ def check_has_dims(op: str, input: Any) -> None:
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """``input[:, ..., index]`` with the index at dimension ``dim``, which vanishes. A view."""
+    """``input[:, ..., index]`` with the index at dimension ``dim``, which vanishes. A view.
+
+    Raises:
+        DimensionError: ``dim`` or ``index`` is out of range.
+
+    >>> import minidl
+    >>> minidl.select(minidl.tensor([[1, 2], [3, 4]]), 1, 0)
+    tensor([1, 3])
+    """
     check_has_dims("select", input)
     d, i = as_dim("select", dim, input.ndim), as_int("select", "index", index)
     if not -input.shape[d] <= i < input.shape[d]:
@@ -403,7 +327,16 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """The elements from ``start`` to ``start + length`` of dimension ``dim``. A view."""
+    """The elements from ``start`` to ``start + length`` of dimension ``dim``. A view.
+
+    Raises:
+        DimensionError: ``dim`` or ``start`` is out of range.
+        ShapeError: the part does not lie within the dimension.
+
+    >>> import minidl
+    >>> minidl.narrow(minidl.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     check_has_dims("narrow", input)
     d = as_dim("narrow", dim, input.ndim)
     n, first, count = input.shape[d], as_int("narrow", "start", start), as_int("narrow", "length", length)

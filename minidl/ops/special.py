@@ -38,12 +38,23 @@ _rsqrt = Op("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), lambda g, y, _x: -0.5 
 
 
 def exp2(input: Tensor) -> Tensor:
-    """``2 ** input``."""
+    """``2 ** input``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.exp2(minidl.tensor([3.0, -1.0]))
+    tensor([8. , 0.5])
+    """
     return of_floats(_exp2, input)
 
 
 def expm1(input: Tensor) -> Tensor:
     """``e^x - 1``, exact to the last digits near 0 too, where 1 - 1 would leave none.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
 
     >>> import minidl
     >>> minidl.expm1(minidl.tensor(1e-10)).item() > 0, (minidl.exp(minidl.tensor(1e-10)) - 1).item() > 0
@@ -53,22 +64,55 @@ def expm1(input: Tensor) -> Tensor:
 
 
 def log2(input: Tensor) -> Tensor:
-    """The logarithm to the base 2: -inf at 0, nan below."""
+    """The logarithm to the base 2: -inf at 0, nan below.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.log2(minidl.tensor([8.0, 0.5]))
+    tensor([ 3., -1.])
+    """
     return of_floats(_log2, input)
 
 
 def log10(input: Tensor) -> Tensor:
-    """The logarithm to the base 10: -inf at 0, nan below."""
+    """The logarithm to the base 10: -inf at 0, nan below.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.log10(minidl.tensor([1000.0, 0.1]))
+    tensor([ 3., -1.])
+    """
     return of_floats(_log10, input)
 
 
 def log1p(input: Tensor) -> Tensor:
-    """``log(1 + x)``, exact to the last digits near 0 too; the inverse of :func:`expm1`."""
+    """``log(1 + x)``, exact to the last digits near 0 too; the inverse of :func:`expm1`.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.log1p(minidl.tensor([0.0, 1e-10])).tolist()[1] > 0
+    True
+    """
     return of_floats(_log1p, input)
 
 
 def logaddexp(input: Tensor, other: Tensor) -> Tensor:
-    """``log(e^input + e^other)``, without overflow; the sum of two probabilities that are given as logarithms."""
+    """``log(e^input + e^other)``, without overflow; the sum of two probabilities that are given as logarithms.
+
+    Raises:
+        DTypeError: neither is of floats, or one is no tensor.
+        ShapeError: the shapes do not broadcast.
+
+    >>> import minidl
+    >>> minidl.logaddexp(minidl.tensor([1000.0]), minidl.tensor([1000.0]))  # 1000 + log 2
+    tensor([1000.6932])
+    """
     check_tensor("logaddexp", "input", input)
     check_tensor("logaddexp", "other", other)
     a, b = promote("logaddexp", input, other)
@@ -78,12 +122,28 @@ def logaddexp(input: Tensor, other: Tensor) -> Tensor:
 
 
 def reciprocal(input: Tensor) -> Tensor:
-    """``1 / x``; infinite at 0."""
+    """``1 / x``; infinite at 0.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.reciprocal(minidl.tensor([4.0, 0.0]))
+    tensor([0.25,  inf])
+    """
     return of_floats(_reciprocal, input)
 
 
 def rsqrt(input: Tensor) -> Tensor:
-    """``1 / sqrt(x)``: infinite at 0, nan below."""
+    """``1 / sqrt(x)``: infinite at 0, nan below.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.rsqrt(minidl.tensor([4.0, 0.25]))
+    tensor([0.5, 2. ])
+    """
     return of_floats(_rsqrt, input)
 
 
@@ -130,6 +190,9 @@ def erf(input: Tensor) -> Tensor:
 
     Computed by rational approximations in float64, to about 1e-16 (W. J. Cody, "Rational Chebyshev approximations for
     the error function", Mathematics of Computation 23, 1969).
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
 
     >>> import minidl
     >>> minidl.erf(minidl.tensor([1.0, 2.0, 3.0]) / 2**0.5)

@@ -24,13 +24,33 @@ def _shaped(op: str, tensors: Any, shape: Callable[[tuple[int, ...]], tuple[int,
 
 
 def hstack(tensors: Tensors) -> Tensor:
-    """Side by side: along the second dimension, or for vectors and numbers along the only one."""
+    """Side by side: along the second dimension, or for vectors and numbers along the only one.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: the sizes differ but in that dimension.
+
+    >>> import minidl
+    >>> minidl.hstack([minidl.tensor([[1], [2]]), minidl.tensor([[3], [4]])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     xs = _shaped("hstack", tensors, lambda shape: shape or (1,))
     return cat(xs, 0 if xs[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Tensors) -> Tensor:
-    """One below the other: along the first dimension, vectors and numbers being rows."""
+    """One below the other: along the first dimension, vectors and numbers being rows.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: the sizes differ but in that dimension.
+
+    >>> import minidl
+    >>> minidl.vstack([minidl.tensor([1, 2]), minidl.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat(_shaped("vstack", tensors, lambda shape: shape if len(shape) > 1 else (1, *(shape or (1,)))))
 
 
@@ -38,7 +58,17 @@ row_stack = vstack
 
 
 def dstack(tensors: Tensors) -> Tensor:
-    """One behind the other: along the third dimension, matrices being (M, N, 1) and vectors (1, N, 1)."""
+    """One behind the other: along the third dimension, matrices being (M, N, 1) and vectors (1, N, 1).
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: the sizes differ but in that dimension.
+
+    >>> import minidl
+    >>> minidl.dstack([minidl.tensor([1, 2]), minidl.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat(
         _shaped(
             "dstack", tensors, lambda s: s if len(s) > 2 else (*(s if len(s) == 2 else (1, *(s or (1,)))), 1)
@@ -49,6 +79,10 @@ def dstack(tensors: Tensors) -> Tensor:
 
 def column_stack(tensors: Tensors) -> Tensor:
     """Side by side: along the second dimension, vectors and numbers being columns.
+
+    Raises:
+        ArgumentError: there is no tensor.
+        ShapeError: the sizes differ but in that dimension.
 
     >>> import minidl
     >>> minidl.column_stack([minidl.tensor([1, 2]), minidl.tensor([3, 4])])
@@ -67,6 +101,11 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         tensors: K vectors (or numbers) of one dtype.
         indexing: "ij": dimension i of the results belongs to vector i. "xy": the first two are exchanged, as
             pictures have it, which is NumPy's default.
+
+    Raises:
+        ShapeError: one of them has more than one dimension.
+        DTypeError: the dtypes differ.
+        ArgumentError: ``indexing`` is neither "ij" nor "xy".
 
     >>> import minidl
     >>> minidl.meshgrid(minidl.tensor([1, 2]), minidl.tensor([3, 4]))[0]

@@ -121,6 +121,10 @@ def var_mean(
 ) -> tuple[Tensor, Tensor]:
     """The variance and the mean along ``dim``, with the arguments of :func:`minidl.var`.
 
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        DimensionError: a dimension is out of range, or repeated.
+
     >>> import minidl
     >>> minidl.var_mean(minidl.tensor([1.0, 2.0, 3.0]))
     (tensor(1.), tensor(2.))
@@ -139,6 +143,10 @@ def std_mean(
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The standard deviation and the mean along ``dim``, with the arguments of :func:`minidl.std`.
+
+    Raises:
+        DTypeError: ``input`` is not of floats.
+        DimensionError: a dimension is out of range, or repeated.
 
     >>> import minidl
     >>> minidl.std_mean(minidl.tensor([1.0, 2.0, 3.0]), dim=0)

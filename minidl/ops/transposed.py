@@ -98,6 +98,11 @@ def conv_transpose2d(
     Raises:
         ShapeError, DTypeError: shapes or dtypes do not fit.
         ArgumentError: an argument is out of range, or the padding leaves nothing.
+
+    >>> import minidl
+    >>> minidl.nn.functional.conv_transpose2d(minidl.ones(1, 1, 2), minidl.ones(1, 1, 2, 2))
+    tensor([[[1., 2., 1.],
+             [1., 2., 1.]]])
     """
     op = "conv_transpose2d"
     groups = as_int(op, "groups", groups)
@@ -121,7 +126,16 @@ def conv_transpose1d(
     groups: int = 1,
     dilation: int | tuple[int] = 1,
 ) -> Tensor:
-    """:func:`conv_transpose2d` for sequences (N, C, T) or (C, T), as images of one row; filters (C, F/groups, K)."""
+    """:func:`conv_transpose2d` for sequences (N, C, T) or (C, T), as images of one row; filters (C, F/groups, K).
+
+    Raises:
+        ShapeError, DTypeError, ArgumentError: as for :func:`conv_transpose2d`.
+
+    >>> import minidl
+    >>> x, w = minidl.tensor([[[1.0, 2.0]]]), minidl.tensor([[[1.0, 10.0]]])
+    >>> minidl.nn.functional.conv_transpose1d(x, w)
+    tensor([[[ 1., 12., 20.]]])
+    """
     op = "conv_transpose1d"
     groups = as_int(op, "groups", groups)
     _check_operands(op, input, weight, bias, groups, 3)

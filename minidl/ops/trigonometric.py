@@ -52,6 +52,9 @@ _atanh = Op("atanh", np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
 def sin(input: Tensor) -> Tensor:
     """The sine.
 
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
     >>> import minidl
     >>> minidl.sin(minidl.tensor([0.0, 1.0]))
     tensor([0.    , 0.8415])
@@ -60,32 +63,76 @@ def sin(input: Tensor) -> Tensor:
 
 
 def cos(input: Tensor) -> Tensor:
-    """The cosine."""
+    """The cosine.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.cos(minidl.tensor([0.0, minidl.pi]))
+    tensor([ 1., -1.])
+    """
     return of_floats(_cos, input)
 
 
 def tan(input: Tensor) -> Tensor:
-    """The tangent, ``sin(x) / cos(x)``."""
+    """The tangent, ``sin(x) / cos(x)``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.tan(minidl.tensor([0.0, minidl.pi / 4]))
+    tensor([0., 1.])
+    """
     return of_floats(_tan, input)
 
 
 def asin(input: Tensor) -> Tensor:
-    """The angle in [-π/2, π/2] of which ``input``, in [-1, 1], is the sine."""
+    """The angle in [-π/2, π/2] of which ``input``, in [-1, 1], is the sine.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.asin(minidl.tensor([0.0, 1.0]))  # π/2
+    tensor([0.    , 1.5708])
+    """
     return of_floats(_asin, input)
 
 
 def acos(input: Tensor) -> Tensor:
-    """The angle in [0, π] of which ``input``, in [-1, 1], is the cosine."""
+    """The angle in [0, π] of which ``input``, in [-1, 1], is the cosine.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.acos(minidl.tensor([1.0, -1.0]))  # π
+    tensor([0.    , 3.1416])
+    """
     return of_floats(_acos, input)
 
 
 def atan(input: Tensor) -> Tensor:
-    """The angle in [-π/2, π/2] of which ``input`` is the tangent."""
+    """The angle in [-π/2, π/2] of which ``input`` is the tangent.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.atan(minidl.tensor([0.0, 1.0]))  # π/4
+    tensor([0.    , 0.7854])
+    """
     return of_floats(_atan, input)
 
 
 def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle in [-π, π] of the point with ordinate ``input`` and abscissa ``other``; both are broadcast.
+
+    Raises:
+        DTypeError: one of them is no tensor.
+        ShapeError: the shapes do not broadcast.
 
     >>> import minidl
     >>> minidl.atan2(minidl.tensor([1.0, -1.0]), minidl.tensor([-1.0, -1.0]))  # 3/4 π and -3/4 π
@@ -98,27 +145,67 @@ def atan2(input: Tensor, other: Tensor) -> Tensor:
 
 
 def sinh(input: Tensor) -> Tensor:
-    """``(e^x - e^-x) / 2``."""
+    """``(e^x - e^-x) / 2``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.sinh(minidl.tensor([0.0, 1.0]))
+    tensor([0.    , 1.1752])
+    """
     return of_floats(_sinh, input)
 
 
 def cosh(input: Tensor) -> Tensor:
-    """``(e^x + e^-x) / 2``."""
+    """``(e^x + e^-x) / 2``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.cosh(minidl.tensor([0.0, 1.0]))
+    tensor([1.    , 1.5431])
+    """
     return of_floats(_cosh, input)
 
 
 def asinh(input: Tensor) -> Tensor:
-    """The inverse of :func:`sinh`: ``log(x + sqrt(x² + 1))``."""
+    """The inverse of :func:`sinh`: ``log(x + sqrt(x² + 1))``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.asinh(minidl.sinh(minidl.tensor([2.0])))
+    tensor([2.])
+    """
     return of_floats(_asinh, input)
 
 
 def acosh(input: Tensor) -> Tensor:
-    """The inverse of :func:`cosh`, for ``input`` from 1 on: ``log(x + sqrt(x² - 1))``."""
+    """The inverse of :func:`cosh`, for ``input`` from 1 on: ``log(x + sqrt(x² - 1))``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.acosh(minidl.cosh(minidl.tensor([2.0])))
+    tensor([2.])
+    """
     return of_floats(_acosh, input)
 
 
 def atanh(input: Tensor) -> Tensor:
-    """The inverse of tanh, for ``input`` in [-1, 1]: ``log((1 + x) / (1 - x)) / 2``."""
+    """The inverse of tanh, for ``input`` in [-1, 1]: ``log((1 + x) / (1 - x)) / 2``.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.atanh(minidl.tensor([0.0, 1.0]))
+    tensor([ 0., inf])
+    """
     return of_floats(_atanh, input)
 
 

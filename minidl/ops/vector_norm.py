@@ -16,8 +16,10 @@ from minidl.ops.arguments import cast, check_tensor, numpy_names, reject, widene
 from minidl.ops.arguments import dims as as_dims
 from minidl.ops.decomposition import _singular_values
 from minidl.ops.elementwise import _abs, _pow, _sign, _where, _zeros_like
-from minidl.ops.reduce import Dims, _amax, _amin, _check_some, _equal_or_both_nan, _kept, _sum, _total
-from minidl.ops.shape import _permute, _reshape
+from minidl.ops.extremes import _amax, _amin, _check_some, _equal_or_both_nan
+from minidl.ops.permutation import _permute
+from minidl.ops.reduce import Dims, _kept, _sum, _total
+from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -93,6 +95,10 @@ def vector_norm(
         keepdim: keep the reduced dimensions, as 1s.
         dtype: convert ``x`` to it first.
 
+    Raises:
+        DTypeError: ``x`` is not of floats.
+        DimensionError: a dimension is out of range, or empty for an infinite or negative order.
+
     >>> import minidl
     >>> minidl.linalg.vector_norm(minidl.tensor([3.0, 4.0]))
     tensor(5.)
@@ -121,6 +127,11 @@ def matrix_norm(
         dim: the dimensions of rows and columns.
         keepdim: keep them, as 1s.
         dtype: convert ``A`` to it first.
+
+    Raises:
+        DTypeError: ``A`` is not of floats.
+        ShapeError: it has fewer than 2 dimensions.
+        ArgumentError: the order does not exist.
 
     >>> import minidl
     >>> minidl.linalg.matrix_norm(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), 1)
@@ -165,6 +176,14 @@ def linalg_norm(
     - Without ``ord``: :func:`vector_norm` of order 2 along ``dim``, or of all elements.
     - With one dimension ``dim``, or a vector ``A``: :func:`vector_norm`.
     - With two dimensions ``dim``, or a matrix ``A``: :func:`matrix_norm`.
+
+    Raises:
+        DTypeError: ``A`` is not of floats.
+        ShapeError: ``ord`` is given without ``dim`` for more than 2 dimensions.
+
+    >>> import minidl
+    >>> minidl.linalg.norm(minidl.tensor([[3.0, 0.0], [0.0, 4.0]])), minidl.linalg.norm(minidl.tensor([3.0, -4.0]), 1)
+    (tensor(5.), tensor(7.))
     """
     op = "linalg.norm"
     check_tensor(op, "A", A)
@@ -193,6 +212,15 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
         dim: a dimension, several, or None for all.
         keepdim: keep the reduced dimensions, as 1s.
         dtype: convert ``input`` to it first.
+
+    Raises:
+        ArgumentError: ``p`` is neither a number, "fro" nor "nuc".
+        DTypeError: ``input`` is not of floats.
+        ShapeError: "nuc" without ``dim`` is asked of what is no matrix.
+
+    >>> import minidl
+    >>> minidl.norm(minidl.tensor([[3.0, 4.0], [6.0, 8.0]]), dim=1)
+    tensor([ 5., 10.])
     """
     if p == "nuc":
         check_tensor("norm", "input", input)

@@ -13,7 +13,7 @@ from parity import both_raise, channels_last, check_parity, normal, strided, tor
 
 import minidl
 from minidl.errors import DimensionError, DTypeError, ShapeError
-from minidl.ops import reduce, statistics
+from minidl.ops import extremes, reduce, statistics
 from minidl.tensor import Tensor, from_numpy
 
 Dim = int | tuple[int, ...] | None
@@ -41,7 +41,7 @@ SMOOTH = {
     "var": (statistics.var, torch.var),
     "std": (statistics.std, torch.std),
 }
-EXTREME = {"amax": (reduce.amax, torch.amax), "amin": (reduce.amin, torch.amin)}
+EXTREME = {"amax": (extremes.amax, torch.amax), "amin": (extremes.amin, torch.amin)}
 
 
 def layouts(x: np.ndarray) -> list[np.ndarray]:
@@ -219,7 +219,7 @@ def test_max_and_min_of_all_and_of_two(name: str) -> None:
 
 
 def test_a_named_tuple_comes_of_max_along_a_dimension() -> None:
-    values, indices = found = reduce.max(from_numpy(np.array([[1.0, 3.0, 3.0]])), 1)
+    values, indices = found = extremes.max(from_numpy(np.array([[1.0, 3.0, 3.0]])), 1)
     assert found.values is values
     assert found.indices is indices
     assert (values.tolist(), indices.tolist()) == ([3.0], [1])
