@@ -48,7 +48,13 @@ def default_collate(batch: Sequence[Any]) -> Any:
             raise ShapeError(must("default_collate", "every sequence in the batch", "of one length", lengths))
         return _like_sequence(first, [default_collate(samples) for samples in zip(*batch, strict=True)])
     expected = "of tensors, arrays, numbers, strings, or mappings and sequences of these"
-    raise DTypeError(must("default_collate", "batch", expected, type(first).__name__))
+    got = type(first).__name__
+    if type(first).__module__.startswith("PIL."):
+        got += (
+            ". Give the dataset a transform that makes a tensor of a picture, for instance transform=lambda image: "
+            "minidl.tensor(numpy.array(image)); MNIST has all of its pictures as tensors in .tensor_dataset()"
+        )
+    raise DTypeError(must("default_collate", "batch", expected, got))
 
 
 def default_convert(data: Any) -> Any:

@@ -6,7 +6,7 @@ import bisect
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -36,6 +36,19 @@ class Dataset(Generic[T_co]):
 
     def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
         return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[T_co], Iterable[T_co]):
+    """The base of datasets that have no index: a subclass defines ``__iter__``, which gives the samples of an epoch.
+
+    It may define ``__len__`` too. A DataLoader of one takes neither ``shuffle`` nor samplers.
+    """
+
+    def __iter__(self) -> Iterator[T_co]:
+        raise NotImplementedError(f"{type(self).__name__} must define __iter__")
+
+    def __add__(self, other: Dataset[T_co]) -> ChainDataset[T_co]:  # type: ignore[override]
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -97,6 +110,10 @@ class ConcatDataset(Dataset[T_co]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise ArgumentError(must("ConcatDataset", "datasets", "at least one dataset", "none"))
+        if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
+            raise ArgumentError(
+                must("ConcatDataset", "datasets", "datasets with an index", "an IterableDataset")
+            )
         self.cumulative_sizes = list(itertools.accumulate(len(d) for d in self.datasets))  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> T_co:
@@ -110,6 +127,64 @@ class ConcatDataset(Dataset[T_co]):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+
+class ChainDataset(IterableDataset[T_co]):
+    """The samples of several IterableDatasets, one after the other."""
+
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
+        self.datasets = datasets
+
+    def _checked(self) -> Iterator[Any]:
+        for dataset in self.datasets:
+            if not isinstance(dataset, IterableDataset):
+                got = type(dataset).__name__
+                raise ArgumentError(must("ChainDataset", "every dataset", "an IterableDataset", got))
+            yield dataset
+
+    def __iter__(self) -> Iterator[T_co]:
+        return itertools.chain.from_iterable(self._checked())
+
+    def __len__(self) -> int:
+        return sum(map(len, self._checked()))
+
+
+class StackDataset(Dataset[Any]):
+    """Several datasets side by side: sample i is the tuple of their samples i, or a dict if they are given by name.
+
+    Raises:
+        ArgumentError: datasets are given both ways, or none, or of different lengths.
+
+    >>> pairs = StackDataset(picture=["a", "b"], label=[0, 1])
+    >>> pairs[1]
+    {'picture': 'b', 'label': 1}
+    """
+
+    datasets: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if bool(args) == bool(kwargs):
+            got = "both" if args else "none"
+            raise ArgumentError(must("StackDataset", "datasets", "given by position or by name", got))
+        self.datasets = args or kwargs
+        lengths = [len(dataset) for dataset in (args or kwargs.values())]
+        if len(set(lengths)) > 1:
+            raise ArgumentError(must("StackDataset", "datasets", "of one length", lengths))
+        self._length = lengths[0]
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(self.datasets, dict):
+            return {name: dataset[index] for name, dataset in self.datasets.items()}
+        return tuple(dataset[index] for dataset in self.datasets)
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        named = isinstance(self.datasets, dict)
+        columns = [get_samples(d, indices) for d in (self.datasets.values() if named else self.datasets)]
+        rows = zip(*columns, strict=True)
+        return [dict(zip(self.datasets, row, strict=True)) for row in rows] if named else list(rows)
+
+    def __len__(self) -> int:
+        return self._length
 
 
 def random_split(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from minidl.data.collate import default_collate, default_convert
-from minidl.data.dataset import get_collated, get_samples
+from minidl.data.dataset import IterableDataset, get_collated, get_samples
 from minidl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from minidl.errors import ArgumentError, must
 from minidl.random import Generator
+
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
 class DataLoader:
     """Iterates over ``dataset`` in batches, with the arguments and the meaning of PyTorch's.
 
     Args:
-        dataset: anything with ``__getitem__(index)`` and ``__len__()``.
+        dataset: anything with ``__getitem__(index)`` and ``__len__()``; or an IterableDataset, whose samples come in
+            its own order.
         batch_size: samples per batch; None gives the samples one by one, not collated.
         shuffle: visit the samples in random order, another one every epoch.
         sampler: the indices, in the order in which they are visited; excludes ``shuffle``.
@@ -33,9 +37,14 @@ class DataLoader:
     ``persistent_workers``, ``pin_memory_device`` and ``in_order`` speak of processes and devices that are not there:
     they are kept as attributes, and have no effect.
 
+    ``dataset``, ``batch_size``, ``sampler``, ``batch_sampler``, ``drop_last`` and ``persistent_workers`` cannot be
+    assigned afterwards.
+
     Raises:
         ArgumentError: arguments that exclude each other, or that are out of range.
     """
+
+    _complete = False
 
     def __init__(
         self,
@@ -59,7 +68,11 @@ class DataLoader:
         in_order: bool = True,
         seed: int | None = None,
     ) -> None:
-        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
+        if isinstance(dataset, IterableDataset):
+            for name, given in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+                if given is not None and given is not False:
+                    raise ArgumentError(must("DataLoader", name, "left out for an IterableDataset", given))
         if sampler is not None and shuffle:
             raise ArgumentError(must("DataLoader", "shuffle", "False when a sampler is given", shuffle))
         if batch_sampler is not None:
@@ -73,7 +86,9 @@ class DataLoader:
             if generator is not None:
                 raise ArgumentError(must("DataLoader", "seed", "None when a generator is given", seed))
             generator = Generator().manual_seed(seed)
-        if sampler is None:
+        if sampler is None and isinstance(dataset, IterableDataset):
+            sampler = itertools.repeat(0)  # one for each sample, as long as they come
+        elif sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
@@ -91,13 +106,21 @@ class DataLoader:
         self.worker_init_fn = worker_init_fn
         self.multiprocessing_context = multiprocessing_context
         self.generator = generator
-        self.prefetch_factor = prefetch_factor
+        self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.pin_memory_device = pin_memory_device
         self.in_order = in_order
+        self._complete = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._complete and name in _FIXED:
+            raise ArgumentError(f"DataLoader: {name} cannot be assigned; make another DataLoader")
+        super().__setattr__(name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        if self.batch_sampler is None:
+        if isinstance(self.dataset, IterableDataset):
+            yield from self._stream()
+        elif self.batch_sampler is None:
             for index in self.sampler:
                 yield self.collate_fn(self.dataset[index])
         elif self.collate_fn is default_collate:
@@ -107,13 +130,30 @@ class DataLoader:
             for indices in self.batch_sampler:
                 yield self.collate_fn(get_samples(self.dataset, indices))
 
+    def _stream(self) -> Iterator[Any]:
+        """The batches of an IterableDataset."""
+        samples = iter(self.dataset)
+        if self.batch_size is None:
+            yield from map(self.collate_fn, samples)
+            return
+        while batch := list(itertools.islice(samples, self.batch_size)):
+            if len(batch) == self.batch_size or not self.drop_last:
+                yield self.collate_fn(batch)
+
     def __len__(self) -> int:
         """How many batches an epoch has."""
+        if isinstance(self.dataset, IterableDataset):
+            n, size = len(self.dataset), self.batch_size or 1  # type: ignore[arg-type]
+            return n // size if self.drop_last else -(-n // size)
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
 
+def get_worker_info() -> None:
+    """None, as in PyTorch's main process: there are no workers, so a dataset need not share its samples out."""
+
+
 def _check_workers(
-    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool, context: Any
 ) -> None:
     """PyTorch's conditions on arguments about workers, so that a wrong call does not first fail there."""
     if num_workers < 0:
@@ -125,3 +165,10 @@ def _check_workers(
         raise ArgumentError(must("DataLoader", "prefetch_factor", expected, prefetch_factor))
     if persistent_workers and num_workers == 0:
         raise ArgumentError(must("DataLoader", "persistent_workers", "False when num_workers is 0", True))
+    if context is not None and num_workers == 0:
+        raise ArgumentError(
+            must("DataLoader", "multiprocessing_context", "None when num_workers is 0", context)
+        )
+    if isinstance(context, str) and context not in ("fork", "spawn", "forkserver"):
+        expected = "'fork', 'spawn' or 'forkserver'"
+        raise ArgumentError(must("DataLoader", "multiprocessing_context", expected, repr(context)))

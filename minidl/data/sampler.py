@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
-from minidl.errors import ArgumentError, DTypeError, must
+import numpy as np
+
+from minidl.creation import as_tensor
+from minidl.errors import ArgumentError, DTypeError, ShapeError, must
+from minidl.ops.sampling import multinomial
 from minidl.random import Generator, numpy_generator
 
 T_co = TypeVar("T_co", covariant=True)
@@ -73,6 +77,58 @@ class RandomSampler(Sampler[int]):
         while left > 0:
             yield from random.permutation(n)[:left].tolist()
             left -= n
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
+class SubsetRandomSampler(Sampler[int]):
+    """The given indices in random order, another one every epoch."""
+
+    def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
+        self.indices = indices
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        for i in numpy_generator(self.generator).permutation(len(self.indices)).tolist():
+            yield self.indices[i]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class WeightedRandomSampler(Sampler[int]):
+    """``num_samples`` indices, drawn with probabilities in proportion to ``weights``.
+
+    Args:
+        weights: one for each sample of the dataset, not negative; they need not sum to 1.
+        num_samples: how many to draw.
+        replacement: whether an index may come again in the same epoch.
+        generator: where they come from; default: ``minidl.random``'s default generator.
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ) -> None:
+        name = "WeightedRandomSampler"
+        if not _is_positive_int(num_samples):
+            raise ArgumentError(must(name, "num_samples", "a positive int", num_samples))
+        if not isinstance(replacement, bool):
+            raise ArgumentError(must(name, "replacement", "a bool", replacement))
+        self.weights = as_tensor(weights, dtype=np.float64)
+        if self.weights.ndim != 1:
+            raise ShapeError(must(name, "weights", "of one dimension", f"shape {self.weights.shape}"))
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        yield from drawn.tolist()
 
     def __len__(self) -> int:
         return self.num_samples

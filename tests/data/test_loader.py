@@ -13,11 +13,18 @@ import pytest
 import minidl
 from minidl.data import (
     BatchSampler,
+    ChainDataset,
+    ConcatDataset,
     DataLoader,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
+    Subset,
+    SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     default_convert,
 )
@@ -133,11 +140,167 @@ def test_arguments_are_pytorchs_in_its_order():
         "SequentialSampler",
         "RandomSampler",
         "BatchSampler",
+        "SubsetRandomSampler",
+        "WeightedRandomSampler",
+        "StackDataset",
+        "ChainDataset",
     ):
         assert parameters(getattr(minidl.data, name)) == parameters(getattr(torch_data, name)), name
     ours = parameters(DataLoader)
     assert ours[-1] == ("seed", inspect.Parameter.KEYWORD_ONLY, None)
     assert ours[:-1] == parameters(torch_data.DataLoader)
+
+
+def test_all_of_pytorchs_names_are_there():
+    torch_data = pytest.importorskip("torch.utils.data")
+    left_out = {
+        "DistributedSampler",
+        "argument_validation",
+        "runtime_validation",
+        "runtime_validation_disabled",
+    }
+    left_out |= {"functional_datapipe", "guaranteed_datapipes_determinism", "non_deterministic", "DataChunk"}
+    names = {n for n in torch_data.__all__ if "Pipe" not in n and not n.startswith("_")} - left_out
+    assert names <= set(minidl.utils.data.__all__)
+
+
+# ---- without an index
+
+
+class Count(IterableDataset):
+    def __init__(self, n):
+        self.n = n
+
+    def __iter__(self):
+        return iter(range(self.n))
+
+
+class Sized(Count):
+    def __len__(self):
+        return self.n
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 20, None])
+def test_iterable_datasets(batch_size, drop_last):
+    torch_data = pytest.importorskip("torch.utils.data")
+
+    class Theirs(torch_data.IterableDataset):
+        __iter__ = lambda self: iter(range(8))  # noqa: E731
+        __len__ = lambda self: 8  # noqa: E731
+
+    if batch_size is None and drop_last:
+        return
+    loaders = (
+        DataLoader(Sized(8), batch_size, drop_last=drop_last),
+        torch_data.DataLoader(Theirs(), batch_size, drop_last=drop_last),
+    )
+    ours, expected = ([getattr(b, "tolist", lambda b=b: b)() for b in loader] for loader in loaders)
+    assert ours == expected
+    assert len(loaders[0]) == len(loaders[1])
+    assert [getattr(b, "tolist", lambda b=b: b)() for b in loaders[0]] == expected  # the next epoch
+
+
+def test_an_iterable_dataset_need_not_have_a_length():
+    loader = DataLoader(Count(3), 2, num_workers=2)
+    assert epoch(loader) == [[0, 1], [2]]
+    with pytest.raises(TypeError, match="has no len"):
+        len(loader)
+    with pytest.raises(NotImplementedError, match="IterableDataset must define __iter__"):
+        iter(IterableDataset())
+
+
+def test_chains_of_iterable_datasets():
+    chain = Sized(2) + Sized(3)
+    assert type(chain) is ChainDataset
+    assert list(chain) == [0, 1, 0, 1, 2]
+    assert len(chain) == 5
+    assert epoch(DataLoader(chain, 3)) == [[0, 1, 0], [1, 2]]
+    with pytest.raises(
+        ArgumentError, match="ChainDataset: every dataset must be an IterableDataset, got range"
+    ):
+        list(ChainDataset([range(3)]))
+    with pytest.raises(
+        ArgumentError, match="ConcatDataset: datasets must be datasets with an index, got an Iter"
+    ):
+        ConcatDataset([Count(2)])
+
+
+@pytest.mark.parametrize("arguments", [{"shuffle": True}, {"sampler": [0]}, {"batch_sampler": [[0]]}])
+def test_an_iterable_dataset_is_not_sampled(arguments):
+    (name,) = arguments
+    with pytest.raises(
+        ArgumentError, match=f"DataLoader: {name} must be left out for an IterableDataset, got"
+    ):
+        DataLoader(Count(3), **arguments)
+
+
+# ---- side by side
+
+
+def test_stacked_datasets():
+    torch_data = pytest.importorskip("torch.utils.data")
+    for library in (minidl.data, torch_data):
+        pairs, named = library.StackDataset("abc", range(3)), library.StackDataset(x="abc", y=range(3))
+        assert (len(pairs), pairs[1], pairs[-1]) == (3, ("b", 1), ("c", 2))
+        assert (len(named), named[1]) == (3, {"x": "b", "y": 1})
+        batches = [list(library.DataLoader(d, 2)) for d in (pairs, named)]
+        assert batches[0][0][0] == batches[1][0]["x"] == ["a", "b"] or batches[0][0][0] == ("a", "b")
+        assert batches[0][1][1].tolist() == batches[1][1]["y"].tolist() == [2]
+    stacked = StackDataset(Subset(range(5), [4, 3, 2]), "abc")
+    assert stacked.__getitems__([2, 0]) == [(2, "c"), (4, "a")]
+
+
+@pytest.mark.parametrize(
+    ("args", "named", "message"),
+    [
+        (("ab",), {"x": "ab"}, "StackDataset: datasets must be given by position or by name, got both"),
+        ((), {}, "StackDataset: datasets must be given by position or by name, got none"),
+        (("ab", "abc"), {}, r"StackDataset: datasets must be of one length, got \[2, 3\]"),
+    ],
+)
+def test_what_cannot_be_stacked(args, named, message):
+    with pytest.raises(ArgumentError, match=message):
+        StackDataset(*args, **named)
+    torch_data = pytest.importorskip("torch.utils.data")
+    with pytest.raises(ValueError, match=r"dataset|Supported"):
+        torch_data.StackDataset(*args, **named)
+
+
+# ---- what cannot be changed
+
+
+@pytest.mark.parametrize(
+    "name", ["batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"]
+)
+def test_what_a_loader_is_made_of_stays(name):
+    loader = DataLoader(range(3))
+    with pytest.raises(
+        ArgumentError, match=f"DataLoader: {name} cannot be assigned; make another DataLoader"
+    ):
+        setattr(loader, name, None)
+    torch_data = pytest.importorskip("torch.utils.data")
+    with pytest.raises(ValueError, match="should not be set"):
+        setattr(torch_data.DataLoader(range(3)), name, None)
+    loader.collate_fn = tuple
+    assert list(loader) == [(0,), (1,), (2,)]
+
+
+def test_attributes_are_pytorchs():
+    torch_data = pytest.importorskip("torch.utils.data")
+    for arguments in ({}, {"num_workers": 1}, {"num_workers": 1, "prefetch_factor": 4}, {"batch_size": None}):
+        ours, theirs = DataLoader(range(3), **arguments), torch_data.DataLoader(range(3), **arguments)
+        for name in (
+            "batch_size",
+            "num_workers",
+            "prefetch_factor",
+            "drop_last",
+            "timeout",
+            "pin_memory",
+            "in_order",
+        ):
+            assert getattr(ours, name) == getattr(theirs, name), name
+    assert minidl.data.get_worker_info() is torch_data.get_worker_info() is None
 
 
 # ---- order
@@ -199,6 +362,47 @@ def test_random_order_is_uniform():
     assert all(abs(count - 1000) < 150 for count in counts.values())
 
 
+def test_subset_random_sampler():
+    sampler = SubsetRandomSampler([9, 4, 7], generator=Generator().manual_seed(0))
+    orders = [tuple(sampler) for _ in range(600)]
+    assert len(sampler) == 3
+    counts = collections.Counter(orders)
+    assert {tuple(sorted(order)) for order in orders} == {(4, 7, 9)}
+    assert len(counts) == 6
+    assert all(abs(count - 100) < 50 for count in counts.values())
+
+
+def test_weighted_random_sampler():
+    generator = Generator().manual_seed(0)
+    drawn = list(WeightedRandomSampler([1, 0, 3], 4000, generator=generator))
+    assert drawn.count(1) == 0
+    assert abs(drawn.count(2) - 3000) < 5 * np.sqrt(4000 * 0.75 * 0.25)
+    once = WeightedRandomSampler(Tensor(np.array([1.0, 2.0, 3.0])), 3, replacement=False, generator=generator)
+    assert sorted(once) == [0, 1, 2]
+    assert len(once) == 3
+    assert [len(batch) for batch in DataLoader(range(3), 2, sampler=once)] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        (([1.0], 0), ArgumentError, "WeightedRandomSampler: num_samples must be a positive int, got 0"),
+        (([1.0], 1, 1), ArgumentError, "WeightedRandomSampler: replacement must be a bool, got 1"),
+        (
+            ([[1.0]], 1),
+            ShapeError,
+            r"WeightedRandomSampler: weights must be of one dimension, got shape \(1, 1\)",
+        ),
+    ],
+)
+def test_wrong_arguments_of_weighted_random_sampler(arguments, kind, message):
+    with pytest.raises(kind, match=message):
+        WeightedRandomSampler(*arguments)
+    torch_data = pytest.importorskip("torch.utils.data")
+    with pytest.raises(ValueError, match="should be"):
+        torch_data.WeightedRandomSampler(*arguments)
+
+
 def test_sequential_and_batch_sampler():
     assert list(SequentialSampler("abc")) == [0, 1, 2]
     assert len(SequentialSampler("abc")) == 3
@@ -241,6 +445,14 @@ def test_sequential_and_batch_sampler():
         ({"timeout": -1}, "timeout must be non-negative, got -1"),
         ({"prefetch_factor": 2}, "prefetch_factor must be None, or non-negative with num_workers > 0, got 2"),
         ({"prefetch_factor": -2, "num_workers": 1}, "prefetch_factor must be None, or non-negative"),
+        (
+            {"multiprocessing_context": "fork"},
+            "multiprocessing_context must be None when num_workers is 0, got fork",
+        ),
+        (
+            {"multiprocessing_context": "threads", "num_workers": 1},
+            "multiprocessing_context must be 'fork', 'spawn' or 'forkserver', got 'threads'",
+        ),
         ({"persistent_workers": True}, "persistent_workers must be False when num_workers is 0, got True"),
     ],
 )
@@ -248,7 +460,7 @@ def test_wrong_arguments_raise_where_pytorchs_do(arguments, message):
     with pytest.raises(ArgumentError, match=message):
         DataLoader(range(4), **arguments)
     torch_data = pytest.importorskip("torch.utils.data")
-    with pytest.raises(ValueError, match=r"option|should"):
+    with pytest.raises(ValueError, match=r"option|should|can only"):
         torch_data.DataLoader(range(4), **arguments)
 
 
@@ -319,6 +531,18 @@ def test_a_mapping_keeps_what_else_it_carries():
     assert batch.note == "kept"
     assert batch["x"].tolist() == [1, 2]
     assert first["x"] == 1
+
+
+def test_pictures_are_told_what_to_do():
+    Image = pytest.importorskip("PIL.Image")
+    image = Image.fromarray(np.zeros((2, 2), np.uint8))
+    message = (
+        r"default_collate: batch must be of tensors, .* got Image. Give the dataset a transform .*tensor_data"
+    )
+    with pytest.raises(DTypeError, match=message):
+        list(DataLoader([(image, 1)]))
+    array = minidl.tensor(np.array(image))  # what the message says
+    assert values(next(iter(DataLoader([(array, 1)]))))[1][0] == ("uint8", [[[0, 0], [0, 0]]])
 
 
 @pytest.mark.parametrize("batch", [[None, None], [object(), object()], [{1}, {2}]])
