@@ -39,7 +39,16 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
-    """``data`` itself if it is a tensor of that dtype, sharing an array's memory where it can; else a copy."""
+    """``data`` itself if it is a tensor of that dtype, sharing an array's memory where it can; else a copy.
+
+    Raises:
+        ShapeError, DTypeError: as for :func:`tensor`.
+
+    >>> import minidl
+    >>> x = minidl.ones(2)
+    >>> minidl.as_tensor(x) is x, minidl.as_tensor(x, dtype=minidl.int64)
+    (True, tensor([1, 1]))
+    """
     arguments.check_device("as_tensor", device)
     if isinstance(data, Tensor):
         return data if dtype is None else arguments.cast(data, dtypes.as_dtype("as_tensor", dtype))
@@ -73,19 +82,45 @@ def _size(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 @arguments.sizes_by_name("size", first=None)
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of zeros of shape ``size``, given as ``zeros(2, 3)`` or ``zeros((2, 3))``."""
+    """A tensor of zeros of shape ``size``, given as ``zeros(2, 3)`` or ``zeros((2, 3))``.
+
+    Raises:
+        ShapeError: a size is negative.
+        DTypeError: a size is not an int, or there is no such dtype.
+
+    >>> import minidl
+    >>> minidl.zeros(2, 3, dtype=minidl.int64)
+    tensor([[0, 0, 0],
+            [0, 0, 0]])
+    """
     return _new("zeros", np.zeros(_size("zeros", size), _dtype("zeros", dtype)), device, requires_grad)
 
 
 @arguments.sizes_by_name("size", first=None)
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones of shape ``size``."""
+    """A tensor of ones of shape ``size``.
+
+    Raises:
+        ShapeError, DTypeError: as for :func:`zeros`.
+
+    >>> import minidl
+    >>> minidl.ones((1, 2))
+    tensor([[1., 1.]])
+    """
     return _new("ones", np.ones(_size("ones", size), _dtype("ones", dtype)), device, requires_grad)
 
 
 @arguments.sizes_by_name("size", first=None)
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of shape ``size`` whose elements are whatever was in memory."""
+    """A tensor of shape ``size`` whose elements are whatever was in memory.
+
+    Raises:
+        ShapeError, DTypeError: as for :func:`zeros`.
+
+    >>> import minidl
+    >>> minidl.empty(2, 3).shape
+    (2, 3)
+    """
     return _new("empty", np.empty(_size("empty", size), _dtype("empty", dtype)), device, requires_grad)
 
 
@@ -100,7 +135,16 @@ def _number(op: str, argument: str, value: Any) -> Any:
 def full(
     size: Any, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of shape ``size`` filled with ``fill_value``, whose type gives the dtype."""
+    """A tensor of shape ``size`` filled with ``fill_value``, whose type gives the dtype.
+
+    Raises:
+        ArgumentError: ``fill_value`` does not fit into the dtype.
+        ShapeError: a size is negative.
+
+    >>> import minidl
+    >>> minidl.full((1, 2), 7), minidl.full((2,), 0.5)
+    (tensor([[7, 7]]), tensor([0.5, 0.5]))
+    """
     fill = _number("full", "fill_value", fill_value)
     found = dtypes.result_type(fill) if dtype is None else dtypes.as_dtype("full", dtype)
     array = np.full(_size("full", (size,)), converted("full", fill, found))
@@ -116,13 +160,29 @@ def _like(op: str, input: Tensor, dtype: Any) -> np.dtype:
 def zeros_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Zeros of ``input``'s shape, dtype and memory order."""
+    """Zeros of ``input``'s shape, dtype and memory order.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.zeros_like(minidl.tensor([[1, 2]]))
+    tensor([[0, 0]])
+    """
     dtype = _like("zeros_like", input, dtype)
     return _new("zeros_like", np.zeros_like(input.array, dtype=dtype), device, requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones of ``input``'s shape, dtype and memory order."""
+    """Ones of ``input``'s shape, dtype and memory order.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.ones_like(minidl.tensor([[1, 2]]), dtype=minidl.float32)
+    tensor([[1., 1.]])
+    """
     dtype = _like("ones_like", input, dtype)
     return _new("ones_like", np.ones_like(input.array, dtype=dtype), device, requires_grad)
 
@@ -130,7 +190,15 @@ def ones_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires_
 def empty_like(
     input: Tensor, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor like ``input`` whose elements are whatever was in memory."""
+    """A tensor like ``input`` whose elements are whatever was in memory.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+
+    >>> import minidl
+    >>> minidl.empty_like(minidl.zeros(2, 3)).shape
+    (2, 3)
+    """
     dtype = _like("empty_like", input, dtype)
     return _new("empty_like", np.empty_like(input.array, dtype=dtype), device, requires_grad)
 
@@ -138,7 +206,16 @@ def empty_like(
 def full_like(
     input: Tensor, fill_value: float, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """``fill_value`` in ``input``'s shape, dtype and memory order."""
+    """``fill_value`` in ``input``'s shape, dtype and memory order.
+
+    Raises:
+        DTypeError: ``input`` is no tensor.
+        ArgumentError: ``fill_value`` does not fit into the dtype.
+
+    >>> import minidl
+    >>> minidl.full_like(minidl.zeros(2), 7)
+    tensor([7., 7.])
+    """
     dtype = _like("full_like", input, dtype)
     fill = converted("full_like", _number("full_like", "fill_value", fill_value), dtype)
     return _new("full_like", np.full_like(input.array, fill, dtype=dtype), device, requires_grad)
@@ -197,7 +274,16 @@ def linspace(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``steps`` numbers from ``start`` to ``end``, both included, evenly apart."""
+    """``steps`` numbers from ``start`` to ``end``, both included, evenly apart.
+
+    Raises:
+        ArgumentError: ``steps`` is negative.
+        DTypeError: an end is not a number, or the dtype is bool.
+
+    >>> import minidl
+    >>> minidl.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
     if arguments.as_int("linspace", "steps", steps) < 0:
         raise ArgumentError(must("linspace", "steps", "not negative", steps))
     first, last = arguments.as_float("linspace", "start", start), arguments.as_float("linspace", "end", end)
@@ -212,6 +298,15 @@ def linspace(
 def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Ones on the diagonal of ``n`` rows and ``m`` (or ``n``) columns of zeros."""
+    """Ones on the diagonal of ``n`` rows and ``m`` (or ``n``) columns of zeros.
+
+    Raises:
+        ShapeError: a size is negative.
+
+    >>> import minidl
+    >>> minidl.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     rows, columns = _size("eye", (n, n if m is None else m))
     return _new("eye", np.eye(rows, columns, dtype=_dtype("eye", dtype)), device, requires_grad)

@@ -46,7 +46,17 @@ def rand(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform on [0, 1)."""
+    """Uniform on [0, 1).
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: a size is negative.
+
+    >>> import minidl
+    >>> x = minidl.rand(1000)
+    >>> bool((x >= 0).all()), bool((x < 1).all())
+    (True, True)
+    """
     array = _uniform(_size("rand", size), _random_dtype("rand", dtype), generator)
     return _new("rand", array, device, requires_grad)
 
@@ -59,7 +69,17 @@ def randn(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Normal, with mean 0 and variance 1."""
+    """Normal, with mean 0 and variance 1.
+
+    Raises:
+        DTypeError: the dtype is not floating.
+        ShapeError: a size is negative.
+
+    >>> import minidl
+    >>> x = minidl.randn(10000, generator=minidl.Generator())
+    >>> minidl.round(x.mean(), decimals=1).abs(), minidl.round(x.std(), decimals=1)
+    (tensor(0.), tensor(1.))
+    """
     array = _normal(_size("randn", size), _random_dtype("randn", dtype), generator)
     return _new("randn", array, device, requires_grad)
 
@@ -72,7 +92,15 @@ def rand_like(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Uniform on [0, 1), in ``input``'s shape and dtype."""
+    """Uniform on [0, 1), in ``input``'s shape and dtype.
+
+    Raises:
+        DTypeError: ``input`` is no tensor, or the dtype is not floating.
+
+    >>> import minidl
+    >>> minidl.rand_like(minidl.zeros(2, 3)).shape
+    (2, 3)
+    """
     dtype = _like("rand_like", input, dtype)
     return rand(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -85,7 +113,15 @@ def randn_like(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Normal, with mean 0 and variance 1, in ``input``'s shape and dtype."""
+    """Normal, with mean 0 and variance 1, in ``input``'s shape and dtype.
+
+    Raises:
+        DTypeError: ``input`` is no tensor, or the dtype is not floating.
+
+    >>> import minidl
+    >>> minidl.randn_like(minidl.zeros(2, 3, dtype=minidl.float64)).dtype
+    dtype('float64')
+    """
     dtype = _like("randn_like", input, dtype)
     return randn(input.shape, generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
@@ -107,7 +143,16 @@ def randint(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """``randint(high, size)`` or ``randint(low, high, size)``: whole numbers from low (0) up to, without, high."""
+    """``randint(high, size)`` or ``randint(low, high, size)``: whole numbers from low (0) up to, without, high.
+
+    Raises:
+        ArgumentError: ``high`` is not above ``low``, or one of them beyond the dtype.
+        DTypeError: they are not ints.
+
+    >>> import minidl
+    >>> minidl.unique(minidl.randint(3, 6, (1000,)))
+    tensor([3, 4, 5])
+    """
     bounds = list(args)
     if size is None and bounds:
         size = bounds.pop()
@@ -133,7 +178,15 @@ def randperm(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The numbers 0 to ``n - 1`` in random order."""
+    """The numbers 0 to ``n - 1`` in random order.
+
+    Raises:
+        ArgumentError: ``n`` is negative.
+
+    >>> import minidl
+    >>> minidl.randperm(5).sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
     count = arguments.as_int("randperm", "n", n)
     if count < 0:
         raise ArgumentError(must("randperm", "n", "not negative", n))
@@ -163,6 +216,11 @@ def normal(
         dtype: of the result; by default that of the tensors, or the default dtype.
         device: "cpu".
         requires_grad: make the result a leaf. No gradient flows to ``mean`` and ``std``.
+
+    Raises:
+        DTypeError: a tensor is not of floats, or ``size`` is given with one.
+        ArgumentError: ``std`` is negative.
+        ShapeError: the shapes do not broadcast.
 
     >>> import minidl
     >>> minidl.normal(minidl.tensor([1.0, 2.0]), 0.0)

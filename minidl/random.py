@@ -128,12 +128,29 @@ default_generator.seed()
 
 
 def manual_seed(seed: int) -> Generator:
-    """Seed the generator that everything draws from by default: creation functions, initialisation, dropout."""
+    """Seed the generator that everything draws from by default: creation functions, initialisation, dropout.
+
+    Raises:
+        DTypeError: ``seed`` is no int.
+        ArgumentError: it has more than 64 bits.
+
+    >>> import minidl
+    >>> minidl.manual_seed(3).initial_seed()
+    3
+    >>> a = minidl.rand(2)
+    >>> minidl.manual_seed(3).initial_seed(), minidl.equal(a, minidl.rand(2))
+    (3, True)
+    """
     return default_generator.manual_seed(seed)
 
 
 def initial_seed() -> int:
-    """The seed that the default generator began with."""
+    """The seed that the default generator began with.
+
+    >>> import minidl
+    >>> minidl.manual_seed(7).initial_seed(), minidl.initial_seed()
+    (7, 7)
+    """
     return default_generator.initial_seed()
 
 

@@ -64,27 +64,71 @@ __all__ = [
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """``max(x, 0)``; with ``inplace`` the input is overwritten and returned."""
+    """``max(x, 0)``; with ``inplace`` the input is overwritten and returned.
+
+    Raises:
+        DTypeError: ``input`` is of bools.
+
+    >>> import minidl
+    >>> minidl.nn.functional.relu(minidl.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return input.relu_() if inplace else _relu(input)
 
 
 def relu_(input: Tensor) -> Tensor:
-    """:func:`relu` in place."""
+    """:func:`relu` in place.
+
+    Raises:
+        GradError: ``input`` is a leaf that requires a gradient, outside ``no_grad``.
+
+    >>> import minidl
+    >>> x = minidl.tensor([-1.0, 2.0])
+    >>> minidl.nn.functional.relu_(x) is x, x
+    (True, tensor([0., 2.]))
+    """
     return input.relu_()
 
 
 def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """:func:`minidl.softmax`. PyTorch lets ``dim`` be left out, with a warning: then it is 0, or 1 for a batch."""
+    """:func:`minidl.softmax`. PyTorch lets ``dim`` be left out, with a warning: then it is 0, or 1 for a batch.
+
+    Raises:
+        DTypeError: ``input`` is not of floats, and no ``dtype`` is given.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softmax(minidl.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5, 0.5])
+    """
     return activation.softmax(input, _implicit_dim("softmax", input, dim, _stacklevel), dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """:func:`minidl.log_softmax`; ``dim`` as for :func:`softmax`."""
+    """:func:`minidl.log_softmax`; ``dim`` as for :func:`softmax`.
+
+    Raises:
+        DTypeError: ``input`` is not of floats, and no ``dtype`` is given.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.nn.functional.log_softmax(minidl.tensor([0.0, 1000.0]), dim=0)
+    tensor([-1000.,     0.])
+    """
     return activation.log_softmax(input, _implicit_dim("log_softmax", input, dim, _stacklevel), dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``softmax(-input)``; ``dim`` as for :func:`softmax`."""
+    """``softmax(-input)``; ``dim`` as for :func:`softmax`.
+
+    Raises:
+        DTypeError: ``input`` is not of floats, and no ``dtype`` is given.
+        DimensionError: ``dim`` is out of range.
+
+    >>> import minidl
+    >>> minidl.nn.functional.softmin(minidl.tensor([0.0, 1000.0]), dim=0)
+    tensor([1., 0.])
+    """
     return activation.softmax(-input, _implicit_dim("softmin", input, dim, _stacklevel), dtype)
 
 

@@ -131,6 +131,8 @@ def triplet_margin_loss(
 ) -> Tensor:
     """``max(d(anchor, positive) - d(anchor, negative) + margin, 0)``, d the :func:`pairwise_distance`.
 
+    Schroff et al., "FaceNet", 2015, with squared distances; so Balntas et al., 2016.
+
     Args:
         anchor, positive, negative: (N, K) or (K,), of as many dimensions each.
         margin: by how much farther the negative should be; positive.

@@ -79,7 +79,8 @@ def add(input: Tensor, other: Tensor | Number, *, alpha: Number = 1) -> Tensor:
     """``input + alpha * other``, with broadcasting and PyTorch's promotion of dtypes.
 
     Raises:
-        DTypeError: an operand is neither a tensor nor a number, or ``alpha`` a float for integers.
+        DTypeError: an operand is neither a tensor nor a number.
+        ArgumentError: ``alpha`` is a float for integers.
         ShapeError: the shapes do not broadcast.
 
     >>> import minidl

@@ -135,7 +135,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
 
     Raises:
         DTypeError: ``tensor`` is not of int64.
-        DimensionError: an element is negative, or not below ``num_classes``.
+        ArgumentError: an element is negative, or not below ``num_classes``.
 
     >>> import minidl
     >>> minidl.nn.functional.one_hot(minidl.tensor([0, 2]))

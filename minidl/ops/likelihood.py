@@ -48,7 +48,7 @@ def kl_div(
     reduction: str = "mean",
     log_target: bool = False,
 ) -> Tensor:
-    """The Kullback-Leibler divergence, by element: ``target * (log(target) - input)``, 0 where ``target`` is.
+    """The Kullback-Leibler divergence (1951), by element: ``target * (log(target) - input)``, 0 where ``target`` is.
 
     Args:
         input: logarithms of probabilities, of any shape.

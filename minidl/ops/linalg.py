@@ -215,6 +215,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (..., F), or (...) for a weight (K,).
 
+    Raises:
+        ShapeError: the shapes do not fit.
+        DTypeError: the dtypes differ.
+
     >>> import minidl
     >>> minidl.nn.functional.linear(minidl.tensor([1.0, 2.0]), minidl.tensor([[3.0, 4.0]]), minidl.tensor([10.0]))
     tensor([21.])

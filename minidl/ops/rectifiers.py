@@ -322,7 +322,9 @@ def mish(input: Tensor) -> Tensor:
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    """``log(1 + e^(beta x)) / beta``, a smooth ReLU; ``x`` itself where ``beta * x`` is above ``threshold``.
+    """``log(1 + e^(beta x)) / beta``, a smooth ReLU (Dugas et al., 2001).
+
+    Where ``beta * x`` is above ``threshold`` it is ``x`` itself, from which it does not differ any more.
 
     Raises:
         DTypeError: ``input`` is not of floats.
@@ -335,7 +337,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 
 
 def softsign(input: Tensor) -> Tensor:
-    """``x / (1 + |x|)``.
+    """``x / (1 + |x|)`` (Bergstra et al., 2009).
 
     Raises:
         DTypeError: ``input`` is of bools.
