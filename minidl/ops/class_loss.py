@@ -87,7 +87,19 @@ def _cross_entropy_forward(
     return loss, t, c, z
 
 
-def _cross_entropy_vjp(g, _y, x, _target, _weight, _ignore, _reduction, _want, t, c, gradient):
+def _cross_entropy_vjp(
+    g: Any,
+    _y: Any,
+    x: Any,
+    _target: Any,
+    _weight: Any,
+    _ignore: Any,
+    _reduction: Any,
+    _want: Any,
+    t: Any,
+    c: Any,
+    gradient: Any,
+) -> Any:
     if gradient is None:
         gradient = c * _softmax(x, (1,)) - _place(c, t, x.shape)
     return g * gradient
