@@ -53,6 +53,8 @@ class Dispatch:
             y = quietly(op.forward, self.array, *rest) if rest else quietly(op.forward, self.array)
         except RuntimeError:
             y = mode.at_once(op.forward, self.array, *rest)
+        if y.__class__ is not ndarray and y.__class__ is not tuple:
+            y = np.asarray(y)  # NumPy gives a scalar for a result of no dimensions
         node = self._node if self._view is None else history(self)
         if node is None and y.__class__ is ndarray and not mode.detecting:
             result = make(y)

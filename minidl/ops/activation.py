@@ -5,6 +5,7 @@ The elementwise activations (relu, sigmoid, tanh) are in :mod:`minidl.ops.elemen
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from minidl import dtypes
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import cast, check_tensor, dims, floats, numpy_names
 from minidl.ops.elementwise import _sigmoid
-from minidl.ops.reduce import _sum
+from minidl.ops.reduce import _sum, _total
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -24,21 +25,25 @@ __all__ = ["softmax", "log_softmax"]
 Axes = tuple[int, ...]  # one axis, or none for a tensor of no dimensions
 
 
+_highest: Any = np.maximum.reduce
+
+
 def _below_zero(x: np.ndarray, axes: Axes) -> np.ndarray:
     """``x`` less its maximum: neither softmax changes, and no exponential overflows."""
-    return np.asarray(x - np.max(x, axis=axes, keepdims=True, initial=-np.inf))
+    highest = _highest(x, axes, None, None, True, -math.inf)
+    return np.asarray(np.subtract(x, highest))
 
 
 def _softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
     y = _below_zero(x, axes)
     np.exp(y, out=y)
-    y /= np.sum(y, axis=axes, keepdims=True)
+    y /= _total(y, axes, None, None, True)
     return y
 
 
 def _log_softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
     y = _below_zero(x, axes)
-    y -= np.log(np.sum(np.exp(y), axis=axes, keepdims=True))
+    y -= np.log(_total(np.exp(y), axes, None, None, True))
     return y
 
 
@@ -64,7 +69,7 @@ def _along(op: Op, input: Any, dim: int, dtype: Any) -> Any:
     x = input if dtype is None else cast(input, dtypes.as_dtype(op.name, dtype))
     if x.dtype.kind != "f":
         raise DTypeError(must(op.name, "input", "of floats, or dtype given", x.dtype))
-    return op(x, dims(op.name, (dim,), x.ndim))
+    return op.unary(x, dims(op.name, dim if dim.__class__ is int else (dim,), x.ndim))
 
 
 @numpy_names

@@ -142,9 +142,14 @@ def is_floats(x: Any) -> bool:
     return hasattr(x, "__minidl_op__") and x.array.dtype.kind == "f"
 
 
+def is_matrix(x: Any) -> bool:
+    """Whether it is a tensor of numbers in two dimensions."""
+    return hasattr(x, "__minidl_op__") and x.array.ndim == 2 and x.array.dtype.kind != "b"
+
+
 def of_floats(op: Op, x: Any) -> Any:
     """``op(x)`` for an operation on floats: integers and bools become the default dtype, as in PyTorch."""
-    if hasattr(x, "__minidl_op__") and x.array.dtype.kind == "f":
+    if is_floats(x):
         return x.__minidl_unary__(op)
     return op(floating(op.name, x))
 
@@ -234,7 +239,7 @@ def no_cuda(op: str) -> NoReturn:
 
 
 def check_bool(op: str, argument: str, value: Any) -> None:
-    if not isinstance(value, (bool, np.bool_)):
+    if value is not False and value is not True and not isinstance(value, (bool, np.bool_)):
         raise DTypeError(must(op, argument, "a bool", repr(value)))
 
 

@@ -29,14 +29,23 @@ class ValuesAndIndices(NamedTuple):
     indices: Tensor
 
 
-def _extremum(name: str, ufunc: np.ufunc, same: Callable[[Any, Any], Any]) -> Op:
+SMALL = 1 << 14  # elements, up to which their extremum is found sooner by its place than by NumPy's reduction
+
+
+def _extremum(name: str, ufunc: Any, place: Callable[..., Any], same: Callable[[Any, Any], Any]) -> Op:
     """A maximum or minimum, whose gradient the elements that are the ``same`` as it share evenly."""
+
+    def forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> Any:
+        if reduced is None and not keepdim and x.size < SMALL:
+            flat = x.ravel()
+            return flat[place(flat)]
+        return ufunc.reduce(x, reduced, None, None, keepdim)
 
     def vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
         found = cast(same(x, _kept(y, reduced, keepdim)), x.dtype)
         return _kept(g, reduced, keepdim) * found / _sum(found, reduced, True)
 
-    return Op(name, lambda x, reduced, keepdim: ufunc.reduce(x, axis=reduced, keepdims=keepdim), vjp)
+    return Op(name, forward, vjp)
 
 
 def _equal(x: Any, y: Any) -> Any:
@@ -47,13 +56,12 @@ def _equal_or_both_nan(x: Any, y: Any) -> Any:
     return (x == y) | ((x != x) & (y != y))
 
 
-_amax, _amin = _extremum("amax", np.maximum, _equal), _extremum("amin", np.minimum, _equal)
-
-
-_max = _extremum("max", np.maximum, _equal_or_both_nan)
-
-
-_min = _extremum("min", np.minimum, _equal_or_both_nan)
+_arg_max: Any = np.ndarray.argmax  # the methods, without the overhead of NumPy's functions of the same names
+_arg_min: Any = np.ndarray.argmin
+_amax = _extremum("amax", np.maximum, _arg_max, _equal)
+_amin = _extremum("amin", np.minimum, _arg_min, _equal)
+_max = _extremum("max", np.maximum, _arg_max, _equal_or_both_nan)
+_min = _extremum("min", np.minimum, _arg_min, _equal_or_both_nan)
 
 
 def _at_index(name: str, arg: Callable[..., Any]) -> Op:
@@ -70,19 +78,24 @@ def _at_index(name: str, arg: Callable[..., Any]) -> Op:
     return Op(name, forward, vjp)
 
 
-_max_at, _min_at = _at_index("max", np.argmax), _at_index("min", np.argmin)
-
-
-_argmax = Op("argmax", lambda x, d, keepdim: np.argmax(x, d, keepdims=keepdim))
-
-
-_argmin = Op("argmin", lambda x, d, keepdim: np.argmin(x, d, keepdims=keepdim))
+_max_at, _min_at = _at_index("max", _arg_max), _at_index("min", _arg_min)
+_argmax = Op("argmax", lambda x, d, keepdim: x.argmax(d, keepdims=keepdim))
+_argmin = Op("argmin", lambda x, d, keepdim: x.argmin(d, keepdims=keepdim))
 
 
 def _check_some(op: str, x: Any, reduced: Dims) -> None:
     if _count(x.shape, reduced) == 0:
         along = "" if reduced is None else f" along dimension {', '.join(map(str, reduced))}"
         raise DimensionError(must(op, "input", f"of at least one element{along}", f"shape {x.shape}"))
+
+
+def _of_some(op: Op, x: Any, reduced: Any, keepdim: bool) -> Any:
+    """``op(x, reduced, keepdim)``; whether there are elements is looked at only where NumPy has refused."""
+    try:
+        return op.unary(x, reduced, keepdim)
+    except ValueError:
+        _check_some(op.name, x, (reduced,) if isinstance(reduced, int) else reduced)
+        raise
 
 
 def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keepdim: bool, other: Any) -> Any:
@@ -92,8 +105,7 @@ def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keep
     check_tensor(whole.name, "input", x)
     check_bool(whole.name, "keepdim", keepdim)
     if dim is None:
-        _check_some(whole.name, x, None)
-        return whole(x, None, keepdim)
+        return _of_some(whole, x, None, keepdim)
     d = as_dim(whole.name, dim, x.ndim)
     if x.ndim == 0:
         return ValuesAndIndices(*[_reshape(y, ()) for y in at.with_extras(_reshape(x, (1,)), 0, True)])
@@ -164,9 +176,7 @@ def amin(input: Tensor, dim: DimArgument = None, keepdim: bool = False) -> Tenso
 
 def _extreme_along(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     check_tensor(op.name, "input", input)
-    reduced = _all_or(op.name, dim, input, keepdim)
-    _check_some(op.name, input, reduced)
-    return op(input, reduced, keepdim)
+    return _of_some(op, input, _all_or(op.name, dim, input, keepdim), keepdim)
 
 
 @numpy_names
@@ -207,8 +217,6 @@ def _where_extreme(op: Op, input: Any, dim: Any, keepdim: bool) -> Any:
     if input.dtype.kind == "b":
         raise DTypeError(must(op.name, "input", "of numbers, not bools", input.dtype))
     check_bool(op.name, "keepdim", keepdim)
-    d = None if dim is None else as_dim(op.name, dim, input.ndim)
-    if input.ndim == 0:
-        d = None
-    _check_some(op.name, input, None if d is None else (d,))
-    return op(input, d, keepdim)
+    ndim = input.ndim
+    d = None if dim is None else as_dim(op.name, dim, ndim)
+    return _of_some(op, input, d if ndim else None, keepdim)

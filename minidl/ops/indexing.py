@@ -210,6 +210,11 @@ def getitem(input: Tensor, index: Any) -> Tensor:
         DimensionError: an index is out of range, of the wrong kind or shape, or there are too many.
         ArgumentError: a slice's step is not positive.
     """
+    if index.__class__ is int:
+        try:
+            return _getitem.unary(input, (index, Ellipsis))
+        except IndexError:  # the index is looked at only where NumPy has refused it
+            pass
     view, arrays, place = locate("getitem", input, index)
     if not arrays:
         return view

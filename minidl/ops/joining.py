@@ -53,9 +53,14 @@ def _stack_joint(needs: list[bool], g: Any, _y: Any, d: int, *_xs: Any) -> tuple
     return (None, *[part if need else None for part, need in zip(_unbind(g, d), needs[1:], strict=True)])
 
 
+def _stack_forward(d: int, *xs: Any) -> np.ndarray:
+    new = (*(slice(None),) * d, None)
+    return np.concatenate([x[new] for x in xs], d)  # np.stack, without its checks
+
+
 _cat = Op("cat", lambda d, *xs: np.concatenate(xs, d), joint=_cat_joint)
 _split = Op("split", _split_forward, _split_vjp, view=True, multi=True)
-_stack = Op("stack", lambda d, *xs: np.stack(xs, d), joint=_stack_joint)
+_stack = Op("stack", _stack_forward, joint=_stack_joint)
 _unbind = Op(
     "unbind",
     lambda x, d: (tuple([x[along(d, i)] for i in range(x.shape[d])]),),
@@ -72,15 +77,19 @@ def check_list(op: str, tensors: Any) -> None:
     if not tensors:
         raise ArgumentError(must(op, "tensors", "at least one tensor", "none"))
     for x in tensors:
-        if not is_array(x):
+        if not hasattr(x, "__minidl_op__") and not is_array(x):
             raise DTypeError(must(op, "tensors", "Tensors", type(x).__name__))
 
 
 def _promoted(op: str, tensors: Any) -> list[Any]:
     """The tensors of a list, in the dtype of their combination."""
     check_list(op, tensors)
-    dtype = result_type(*tensors)
-    return [cast(x, dtype) for x in tensors]
+    dtype = tensors[0].dtype
+    for x in tensors:
+        if x.dtype is not dtype:
+            dtype = result_type(*tensors)
+            return [cast(x, dtype) for x in tensors]
+    return tensors
 
 
 @numpy_names
@@ -99,6 +108,10 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     tensor([[1, 2, 3, 4]])
     """
     xs = _promoted("cat", tensors)
+    try:
+        return _cat(as_dim("cat", dim, xs[0].ndim), *xs)
+    except ValueError:  # the shapes are looked at only where NumPy has refused them
+        pass
     xs = [x for x in xs if x.shape != (0,)] or xs[:1]
     for x in xs:
         check_has_dims("cat", x)
@@ -128,6 +141,10 @@ def stack(tensors: Tensors, dim: int = 0) -> Tensor:
             [2, 4]])
     """
     xs = _promoted("stack", tensors)
+    try:
+        return _stack(as_dim("stack", dim, xs[0].ndim + 1), *xs)
+    except ValueError:  # the shapes are looked at only where NumPy has refused them
+        pass
     for x in xs:
         if x.shape != xs[0].shape:
             raise ShapeError(must("stack", "every tensor", f"of shape {xs[0].shape}, as the first", x.shape))

@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.errors import ShapeError, must
 from minidl.kernels import matmul as kernels
-from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, numeric
+from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, is_matrix, numeric
 from minidl.ops.elementwise import mul
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
@@ -99,6 +99,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> minidl.matmul(minidl.tensor([[1, 2], [3, 4]]), minidl.tensor([1, 10]))
     tensor([21, 43])
     """
+    if is_matrix(input) and is_matrix(other) and input.shape[1] == other.shape[0]:  # the usual case
+        y = input.__minidl_binary__(_matmul, other)
+        if y is not None:
+            return y
     _check_operands("matmul", input, other=other)
     for name, x in (("input", input), ("other", other)):
         if x.ndim == 0:

@@ -15,9 +15,18 @@ import numpy as np
 from minidl.errors import DTypeError, ShapeError, must, warn
 from minidl.kernels import bce_with_logits
 from minidl.ops.activation import _logsigmoid
-from minidl.ops.arguments import check_broadcast, check_tensor, floats, promote, reject, wants_gradient
+from minidl.ops.arguments import (
+    check_broadcast,
+    check_tensor,
+    floats,
+    promote,
+    promote_pair,
+    reject,
+    wants_gradient,
+)
 from minidl.ops.choice import _clamp
 from minidl.ops.elementwise import _abs, _sigmoid, _square, square
+from minidl.ops.reduce import _total
 from minidl.ops.reduction import chosen, reduced, scale
 from minidl.tape import Op
 
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
 
 _squared_error = Op(
     "mse_loss",
-    lambda x, t, scale: np.sum(np.square(x - t)) * scale,
+    lambda x, t, scale: _total(np.square(x - t), None) * scale,
     lambda g, _y, x, t, scale: (g * (2.0 * scale)) * (x - t),
     lambda g, _y, x, t, scale: (g * (2.0 * scale)) * (t - x),
 )
@@ -39,12 +48,13 @@ def _numbers(op: str, input: Any, target: Any) -> tuple[Any, Any, tuple[int, ...
     """Both in their common dtype, and the shape of the losses."""
     check_tensor(op, "input", input)
     check_tensor(op, "target", target)
-    if input.shape != target.shape:
+    shape = input.shape
+    if shape != target.shape:
         warn(
             f"{op}: target has shape {target.shape} and input {input.shape}: they are broadcast, likely by mistake"
         )
-    shape = check_broadcast(op, input.shape, target.shape)
-    return (*promote(op, input, target), shape)
+        shape = check_broadcast(op, input.shape, target.shape)
+    return (*promote_pair(op, input, target), shape)
 
 
 def _weighted(op: str, losses: Any, weight: Any, input: Any, reduction: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, numpy_names
+from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, is_floats, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _where
 from minidl.ops.permutation import _permute
@@ -53,13 +53,19 @@ def _count(shape: tuple[int, ...], reduced: Dims) -> int:
 
 _total: Any = np.add.reduce  # np.sum without its overhead
 
+
+def divided(total: Any, n: float) -> Any:
+    """``total / n``. NumPy divides small arrays by an array twice as fast as by a number."""
+    return total / n if total.ndim == 0 else np.divide(total, np.asarray(n, total.dtype))
+
+
 # --- Sum, mean, product -----------------------------------------------------------------------------------------
 
 
 def _sum_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
     if x.dtype.char == "e":  # float16, whose sums would soon stand still
         return np.asarray(_total(x, axis=reduced, dtype=np.float32, keepdims=keepdim)).astype(x.dtype)
-    return _total(x, axis=reduced, dtype=x.dtype, keepdims=keepdim)
+    return _total(x, reduced, x.dtype, None, keepdim)
 
 
 _sum = Op(
@@ -76,7 +82,7 @@ def _mean_vjp(g: Any, _y: Any, _x: Any, reduced: Dims, keepdim: bool) -> Any:
 def _mean_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
     if x.dtype.char == "e":
         return np.asarray(_mean_forward(x.astype(np.float32), reduced, keepdim)).astype(x.dtype)
-    return _total(x, axis=reduced, keepdims=keepdim) / _count(x.shape, reduced)
+    return divided(_total(x, reduced, None, None, keepdim), _count(x.shape, reduced))
 
 
 _mean = Op("mean", _mean_forward, _mean_vjp)
@@ -84,6 +90,8 @@ _mean = Op("mean", _mean_forward, _mean_vjp)
 
 def _summand(op: str, input: Any, dtype: Any) -> Any:
     """``input`` in the dtype of its sum: ``dtype`` if given; integers and bools become int64."""
+    if dtype is None and is_floats(input):
+        return input
     check_tensor(op, "input", input)
     if dtype is not None:
         return cast(input, dtypes.as_dtype(op, dtype))
@@ -109,7 +117,7 @@ def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype:
     tensor([4., 6.])
     """
     x = _summand("sum", input, dtype)
-    return _sum(x, _all_or("sum", dim, x, keepdim), keepdim)
+    return _sum.unary(x, _all_or("sum", dim, x, keepdim), keepdim)
 
 
 @numpy_names
@@ -129,7 +137,7 @@ def mean(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype
     x = input if dtype is None else cast(input, dtypes.as_dtype("mean", dtype))
     if x.dtype.kind != "f":
         raise DTypeError(must("mean", "input", "of floats (or dtype a floating dtype)", x.dtype))
-    return _mean(x, _all_or("mean", dim, x, keepdim), keepdim)
+    return _mean.unary(x, _all_or("mean", dim, x, keepdim), keepdim)
 
 
 def _others_forward(x: np.ndarray) -> np.ndarray:

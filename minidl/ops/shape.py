@@ -187,7 +187,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     end = as_dim("flatten", end_dim, len(shape), "end_dim")
     if start > end:
         raise ShapeError(must("flatten", "start_dim", f"at most end_dim ({end})", start))
-    return _reshape.unary(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    if start == 0 and end == len(shape) - 1:
+        return _reshape.unary(input, (-1,))
+    return _reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:

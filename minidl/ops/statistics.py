@@ -9,7 +9,7 @@ import numpy as np
 from minidl.errors import DTypeError, must
 from minidl.ops.arguments import cast, check_tensor, numpy_names, widened
 from minidl.ops.elementwise import _where
-from minidl.ops.reduce import DimArgument, Dims, _all_or, _count, _kept, _mean, _total, mean
+from minidl.ops.reduce import DimArgument, Dims, _all_or, _count, _kept, _mean, _total, divided, mean
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ __all__ = ["var", "std", "var_mean", "std_mean"]
 
 def _var_forward(x: np.ndarray, reduced: Dims, correction: float, keepdim: bool) -> np.ndarray:
     n = _count(x.shape, reduced)
-    deviation = x - _total(x, axis=reduced, keepdims=True) / n
-    return _total(deviation * deviation, axis=reduced, keepdims=keepdim) / _freedom(n, correction)
+    deviation = x - divided(_total(x, reduced, None, None, True), n)
+    return divided(_total(deviation * deviation, reduced, None, None, keepdim), _freedom(n, correction))
 
 
 def _freedom(n: int, correction: float) -> float:
@@ -54,7 +54,7 @@ def _spread(op: Op, input: Any, dim: Any, unbiased: Any, keepdim: bool, correcti
         raise DTypeError(must(op.name, "correction", "left out where unbiased is given", correction))
     if correction is None:
         correction = 1 if unbiased is None else int(unbiased)
-    y = op(widened(input), _all_or(op.name, dim, input, keepdim), correction, keepdim)
+    y = op.unary(widened(input), _all_or(op.name, dim, input, keepdim), correction, keepdim)
     return cast(y, input.dtype)
 
 
