@@ -25,6 +25,8 @@ from types import ModuleType
 from minidl.errors import KernelError, must
 
 _operations: dict[str, Operation] = {}
+# Choices that an operation remembers: a policy is asked once for each problem.
+REMEMBERED = 4096
 
 
 class _Forced(threading.local):
@@ -51,6 +53,7 @@ class Operation:
         self.policy = policy
         self._module_names: dict[str, str] = {}
         self._loaded: dict[str, ModuleType] = {}
+        self._chosen: dict[tuple[object, ...], ModuleType] = {}  # what the policy said, by problem
         _operations[name] = self
 
     def select(self, *problem: object) -> ModuleType:
@@ -62,8 +65,12 @@ class Operation:
         forced = _forced.names
         if forced and self.name in forced:
             return self._forced_implementation(forced[self.name], problem)
-        name = self.policy(*problem)
-        return self._loaded.get(name) or self.load(name)
+        kernel = self._chosen.get(problem)
+        if kernel is None:
+            if len(self._chosen) >= REMEMBERED:
+                self._chosen.clear()
+            kernel = self._chosen[problem] = self.load(self.policy(*problem))
+        return kernel
 
     def _forced_implementation(self, name: str, problem: tuple[object, ...]) -> ModuleType:
         module = self.load(name)
@@ -101,6 +108,7 @@ class Operation:
         """Register one more implementation; a second one of the same name replaces the first."""
         self._module_names[name] = module
         self._loaded.pop(name, None)
+        self._chosen.clear()
 
 
 def is_forced(operation_name: str) -> bool:

@@ -225,6 +225,8 @@ def compiled(dtype: np.dtype) -> _Compiled:
 class Packed:
     """A matrix B (K, N), copied into panels once for many products: see :func:`prepare`."""
 
+    ndim = 2
+
     def __init__(self, panels: np.ndarray, shape: tuple[int, int]) -> None:
         self.panels, self.shape, self.dtype = panels, shape, panels.dtype
 
@@ -241,7 +243,7 @@ def prepare(b: np.ndarray) -> Packed:
 
 def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = False) -> np.ndarray:
     """See ``minidl.kernels.matmul.forward``."""
-    if a.ndim != 2 or len(b.shape) != 2:
+    if a.ndim != 2 or b.ndim != 2:
         return _stack(a, b, bias, relu)
     kernel = compiled(a.dtype)
     (m, k), n = a.shape, b.shape[1]
@@ -253,14 +255,14 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
         _run_blocks(kernel, readable(a), b.panels, c, shift, mode)
         return c
     panels = -(-n // kernel.width)
-    work = m * k * n
-    if work < WORTH_THREADS:
-        kernel.by_panels.serial(
-            min(panels, 1), readable(a), 0, readable(b), 0, c, 0, shift, mode, panels, kernel.w
-        )
-        return c
-    group = max(1, panels // TASKS)
-    kernel.by_panels(-(-panels // group), readable(a), 0, readable(b), 0, c, 0, shift, mode, group, kernel.w)
+    run, group = kernel.by_panels, max(1, panels // TASKS)
+    if m * k * n < WORTH_THREADS:
+        run, group = run.serial, max(1, panels)
+    tasks = -(-panels // group)
+    try:
+        run(tasks, a, 0, b, 0, c, 0, shift, mode, group, kernel.w)
+    except TypeError:  # read-only or unaligned: asking beforehand would take as long as a small product
+        run(tasks, readable(a), 0, readable(b), 0, c, 0, shift, mode, group, kernel.w)
     return c
 
 
