@@ -98,10 +98,20 @@ def pack_columns(b: Any, b_k: Any, b_col: Any, k: Any, n: Any, panel: Any, w: An
 
 @jit
 def pack_rows(a: Any, a_row: Any, a_k: Any, m: Any, k: Any, panels: Any, w: Any) -> None:
-    """Copy m rows of k steps of a into panels of ROWS rows each, the elements of a step side by side."""
+    """Copy m rows of k steps of a into panels of ROWS rows each, the elements of a step side by side.
+
+    ``panels`` has room for w elements more.
+    """
     for i in range(0, m, ROWS):
         count = min(ROWS, m - i)
         panel, source = ahead(panels, i * k), ahead(a, i * a_row)
-        for step in range(k):
+        step = 0
+        if a_k == 1 and w >= ROWS and i + w <= m:
+            # Squares of w rows, turned in registers. What they write beyond ROWS is overwritten by the next step.
+            while step + w <= k:
+                transpose(ahead(panel, step * ROWS), ROWS, ahead(source, step), a_row)
+                step += w
+        while step < k:
             for r in range(count):
                 panel[step * ROWS + r] = source[r * a_row + step * a_k]
+            step += 1

@@ -31,6 +31,7 @@ from numba import types
 from minidl.kernels.arrays import compiled_for, plain, readable
 from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
+from minidl.kernels.matmul.reference import finish
 from minidl.kernels.panels import ROWS, VECTORS, pack_columns, pack_rows, rows
 from minidl.kernels.simd import (
     ACCUMULATE,
@@ -51,12 +52,15 @@ TILES = 12
 MC = TILES * ROWS  # rows of A in a block
 FEW_ROWS = 4 * ROWS  # up to here, panels of B are always copied just before their use
 CACHED_ROWS = 512  # up to here, if there are several panels
+SMALL = 1 << 20  # multiplications
+FEW_COLUMNS = 4  # up to here, the transposed product is computed
+UNPACKED = 128  # columns for which copying rows of A would not pay
 TASKS = 16  # into how many tasks a product is split by its columns
 # From this many multiplications on, the pool pays for its launch.
 WORTH_THREADS = 1 << 17
 
 _panel_room = scratch(KC * columns(4))
-_block_room = scratch(MC * KC)
+_block_room = scratch(MC * KC + columns(4))
 
 
 def supports(dtype: np.dtype) -> bool:
@@ -162,31 +166,27 @@ def _block_task(
     block, j0 = task // across, (task % across) * nc
     i0, i1 = block * tiles // down * ROWS, min(m, (block + 1) * tiles // down * ROWS)
     padded = -(-n // width) * width
+    j1 = min(j0 + nc, n)
+    packs = j1 - j0 > UNPACKED
     panels = _block_room(pointer(a, 0))
     unit = packed.strides[0] // size  # 1, but no literal, for which `rows` would be compiled once more
     state = flush_denormals()
     for start in range(0, max(k, 1), KC):
         steps = min(KC, k - start)
         how = (0 if start == 0 else ACCUMULATE) | (mode if start + steps >= k else 0)
-        pack_rows(pointer(a, i0 * a_row + start * a_k), a_row, a_k, i1 - i0, steps, panels, w)
-        for j in range(j0, min(j0 + nc, n), width):
+        source = pointer(a, i0 * a_row + start * a_k)
+        if packs:
+            pack_rows(source, a_row, a_k, i1 - i0, steps, panels, w)
+        for j in range(j0, j1, width):
             panel = pointer(packed, start * padded + j * steps)
-            for i in range(i0, i1, ROWS):
+            for i in range(0, i1 - i0, ROWS):
+                part, row, step = ahead(panels, i * steps), unit, unit * ROWS
+                if not packs:
+                    part, row, step = ahead(source, i * a_row), a_row, a_k
                 rows(
-                    ahead(panels, (i - i0) * steps),
-                    unit,
-                    unit * ROWS,
-                    min(ROWS, i1 - i),
-                    panel,
-                    width,
-                    steps,
-                    pointer(c, i * c_row + j),
-                    c_row,
-                    min(width, n - j),
-                    pointer(bias, j),
-                    how,
-                    w,
-                )
+                    part, row, step, min(ROWS, i1 - i0 - i), panel, width, steps,
+                    pointer(c, (i0 + i) * c_row + j), c_row, min(width, n - j), pointer(bias, j), how, w,
+                )  # fmt: skip
     restore_mode(state)
 
 
@@ -250,7 +250,10 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
     c = np.empty((m, n), a.dtype)
     mode = (0 if bias is None else BIAS) | (RELU if relu else 0)
     shift = kernel.no_bias if bias is None else plain(bias)
-    if type(b) is Packed or (m > FEW_ROWS and not _panels_will_do(m, n, kernel.width)):
+    if n <= FEW_COLUMNS and m > FEW_ROWS and type(b) is not Packed:
+        # Most lanes of a tile would be idle; the transposed product has the same sums, and rows in place of columns.
+        return finish(np.ascontiguousarray(forward(b.T, a.T).T), bias, relu)
+    if type(b) is Packed or (m > FEW_ROWS and not _panels_will_do(m, k, n, kernel.width)):
         b = b if type(b) is Packed else prepare(b)
         _run_blocks(kernel, readable(a), b.panels, c, shift, mode)
         return c
@@ -266,9 +269,12 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
     return c
 
 
-def _panels_will_do(m: int, n: int, width: int) -> bool:
-    """Whether all rows of A, over one block of K, stay in the cache while the panels of B go by one at a time."""
-    return m <= CACHED_ROWS and n > 3 * width
+def _panels_will_do(m: int, k: int, n: int, width: int) -> bool:
+    """Whether all rows of A, over one block of K, stay in the cache while the panels of B go by one at a time.
+
+    With few panels there would be too few tasks, unless the product is so small that two launches cost more.
+    """
+    return m <= CACHED_ROWS and (n > 3 * width or m * k * n < SMALL)
 
 
 def _run_blocks(
