@@ -37,28 +37,36 @@ def jit(
     fastmath: frozenset[str] = CONTRACT,
     parallel: bool = False,
     signature: Any = None,
+    inline: bool = False,
 ) -> Any:
     """Compile a function with Numba when it is first called; importing Numba happens here.
 
     ``parallel`` hands the iterations of its ``prange`` to the pool: that is for ``threads.parallel`` to ask for.
     With a ``signature`` it is compiled at once, for that one alone: a kernel that declares its arrays to be of any
-    layout (``Array(real, 2, "A")``) is then not compiled again for each layout that it meets.
+    layout (``Array(real, 2, "A")``) is then not compiled again for each layout that it meets. ``inline`` puts the
+    function's code into its callers, whatever its length: a loop in which a call remains is not vectorised.
 
     Division follows IEEE 754 (Numba's default, an exception, would forbid vector code), the interpreter's
     lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
     """
     if function is None:
-        return functools.partial(jit, fastmath=fastmath, parallel=parallel, signature=signature)
+        return functools.partial(jit, fastmath=fastmath, parallel=parallel, signature=signature, inline=inline)
     import numba
 
-    with _numba_caches_in(cache_folder()):
+    with numba_caches_in(cache_folder()):
         return numba.njit(
-            signature, cache=True, error_model="numpy", nogil=True, fastmath=set(fastmath), parallel=parallel
+            signature,
+            cache=True,
+            error_model="numpy",
+            nogil=True,
+            fastmath=set(fastmath),
+            parallel=parallel,
+            forceinline=inline,
         )(function)
 
 
 @contextlib.contextmanager
-def _numba_caches_in(folder: Path) -> Iterator[None]:
+def numba_caches_in(folder: Path) -> Iterator[None]:
     """Numba reads CACHE_DIR when a function is decorated; it is set for ours only, not for the user's functions."""
     from numba.core import config
 
