@@ -13,7 +13,7 @@ import numpy as np
 from minidl import anomaly
 from minidl.grad_mode import Mode, thread
 from minidl.inplace import View, history, link
-from minidl.tape import Memory, Node, Op, output_node, record
+from minidl.tape import SMALL, Memory, Node, Op, output_node, record
 
 ndarray = np.ndarray
 Tensor: Any = None  # the class, which says here that it exists
@@ -50,7 +50,8 @@ class Dispatch:
         mode = thread.mode
         quietly = mode.quietly
         try:
-            y = quietly(op.forward, self.array, *rest) if rest else quietly(op.forward, self.array)
+            forward = op.forward if self.array.size < SMALL else op.large
+            y = quietly(forward, self.array, *rest) if rest else quietly(forward, self.array)
         except RuntimeError:
             y = mode.at_once(op.forward, self.array, *rest)
         if y.__class__ is not ndarray and y.__class__ is not tuple:
@@ -74,7 +75,7 @@ class Dispatch:
         mode = thread.mode
         quietly = mode.quietly
         try:
-            y = quietly(op.forward, a, b)
+            y = quietly(op.forward if a.size < SMALL > b.size else op.large, a, b)
         except RuntimeError:
             y = mode.at_once(op.forward, a, b)
         node = self._node if self._view is None else history(self)
@@ -101,7 +102,7 @@ class Dispatch:
         mode = thread.mode
         quietly = mode.quietly
         try:
-            y = quietly(op.forward, *arrays)
+            y = quietly(op.large, *arrays)  # this way is not for what must be quick
         except RuntimeError:
             y = mode.at_once(op.forward, *arrays)
         if plain and y.__class__ is ndarray and not op.view and not mode.detecting:

@@ -41,7 +41,7 @@ UFUNCS: dict[Any, Op] = {
     for op in vars(family).values()
     if isinstance(op, Op) and isinstance(op.forward, np.ufunc)
 }
-UFUNCS[np.sign] = elementwise._sign
+UFUNCS |= {np.sign: elementwise._sign, np.power: elementwise._pow}
 
 _reshape, _broadcast_to = shape.reshape, shape.broadcast_to  # "shape" is a parameter's name below
 

@@ -26,6 +26,10 @@ from minidl.errors import GradError
 tick = itertools.count(1).__next__
 
 
+# Below this many elements an Op does not ask for its way for large arrays.
+SMALL = 1 << 14
+
+
 class Spec:
     """What is known of an array that was not kept: its shape, dtype and memory order."""
 
@@ -67,6 +71,8 @@ class Op:
         caches: how many of the extras, counted from the last, are caches: values that the vjp could compute again.
             They are None under ``create_graph``, because nothing could be differentiated through them. The other
             extras (indices, masks) are constants, right at every order.
+        large: is called in the place of ``forward``, for the same result, where one of the first two arguments is an
+            array of SMALL elements or more: NumPy's own function is the faster of two ways for a small one.
 
     The parameter names of a vjp say what is kept for it. An argument whose name begins with an underscore is
     represented by a :class:`Spec` (``.shape``, ``.dtype``, ``.ndim``, ``.strides``), and the tape keeps no array for
@@ -89,8 +95,10 @@ class Op:
         view: bool = False,
         multi: bool = False,
         caches: int = 0,
+        large: Callable[..., Any] | None = None,
     ) -> None:
         self.name, self.forward, self.vjps, self.joint = name, forward, vjps, joint
+        self.large = large or forward
         self.view, self.multi, self.caches = view, multi, caches
         self.differentiable = bool(vjps) or joint is not None
         self.plans: dict[int, Plan] = {}

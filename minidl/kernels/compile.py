@@ -50,7 +50,9 @@ def jit(
     lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
     """
     if function is None:
-        return functools.partial(jit, fastmath=fastmath, parallel=parallel, signature=signature, inline=inline)
+        return functools.partial(
+            jit, fastmath=fastmath, parallel=parallel, signature=signature, inline=inline
+        )
     import numba
 
     with numba_caches_in(cache_folder()):

@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
+from minidl.kernels.elementwise import LARGE, formula
 from minidl.ops.arguments import (
     check_broadcast,
     check_tensor,
@@ -20,7 +21,7 @@ from minidl.ops.arguments import (
     promote_pair,
     reject,
 )
-from minidl.ops.elementwise import _mask, _where, broadcasting
+from minidl.ops.elementwise import _mask, _where, broadcasting, ufunc_op
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -34,19 +35,29 @@ def _half_at_ties(g: Any, a: Any, b: Any, loses: Any) -> Any:
     return _where(a == b, g * 0.5, _mask(g, loses ^ True))
 
 
-_maximum = Op(
+_maximum_vjp = formula(
+    "maximum_vjp",
+    lambda g, a, b: np.where(a == b, g * 0.5, np.where(a < b, 0.0, g)),
+    plain=lambda g, a, b: _half_at_ties(g, a, b, a < b),
+)
+_minimum_vjp = formula(
+    "minimum_vjp",
+    lambda g, a, b: np.where(a == b, g * 0.5, np.where(a > b, 0.0, g)),
+    plain=lambda g, a, b: _half_at_ties(g, a, b, a > b),
+)
+_maximum = ufunc_op(
     "maximum",
     np.maximum,
-    lambda g, _y, a, b: _half_at_ties(g, a, b, a < b),
-    lambda g, _y, a, b: _half_at_ties(g, a, b, b < a),
+    lambda g, _y, a, b: _maximum_vjp(g, a, b),
+    lambda g, _y, a, b: _maximum_vjp(g, b, a),
+    large=LARGE,
 )
-
-
-_minimum = Op(
+_minimum = ufunc_op(
     "minimum",
     np.minimum,
-    lambda g, _y, a, b: _half_at_ties(g, a, b, a > b),
-    lambda g, _y, a, b: _half_at_ties(g, a, b, b > a),
+    lambda g, _y, a, b: _minimum_vjp(g, a, b),
+    lambda g, _y, a, b: _minimum_vjp(g, b, a),
+    large=LARGE,
 )
 
 
@@ -82,16 +93,24 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return broadcasting(_minimum, input, other)
 
 
+_clamp_pass = formula("clamp", lambda x, low, high: np.minimum(np.maximum(x, low), high))
+_clamp_vjp = formula(
+    "clamp_vjp",
+    lambda g, x, low, high: np.where(x >= low, np.where(x <= high, g, 0.0), 0.0),
+    plain=lambda g, x, low, high: _mask(g, (x >= low) & (x <= high)),
+)
+
+
 def _clamp_forward(x: np.ndarray, low: Any, high: Any) -> np.ndarray:
     if x.dtype.kind == "f":  # NumPy is slower with Python's numbers
         low, high = np.asarray(low, x.dtype), np.asarray(high, x.dtype)
-    return np.minimum(np.maximum(x, low), high)
+    return _clamp_pass(x, low, high)
 
 
 _clamp = Op(
     "clamp",
     _clamp_forward,
-    lambda g, _y, x, low, high: _mask(g, (x >= low) & (x <= high)),
+    lambda g, _y, x, low, high: _clamp_vjp(g, x, low, high),
     lambda g, _y, x, low, high: _mask(g, (x < low) & (low < high)),
     lambda g, _y, x, low, high: _mask(g, (x > high) | (high < low)),
 )

@@ -9,6 +9,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
+from minidl.kernels.elementwise import pooled
 from minidl.ops.arguments import (
     as_float,
     cast,
@@ -38,7 +39,7 @@ Unary = Callable[["Tensor"], "Tensor"]
 
 def _binary(name: str, function: np.ufunc, formula: str, example: str, numbers: bool = True) -> Binary:
     """A comparison; ``other`` may be a number only if ``numbers`` is true. ``example``: of 0, 1, 2 with 1, 1, 0."""
-    op = Op(name, function)
+    op = Op(name, function, large=pooled(function))
 
     def compare(input: Tensor, other: Tensor | float) -> Tensor:
         check_tensor(name, "input", input)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl.kernels.elementwise import LARGE, formula
 from minidl.ops.arguments import (
     check_tensor,
     floating,
@@ -17,7 +18,7 @@ from minidl.ops.arguments import (
     promote_pair,
     reject,
 )
-from minidl.ops.elementwise import Number, _flat, broadcasting
+from minidl.ops.elementwise import Number, _flat, broadcasting, quotient, ufunc_op
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["div", "divide", "true_divide", "floor_divide", "remainder", "fmod"]
 
-_div = Op("div", np.divide, lambda g, _y, _a, b: g / b, lambda g, y, _a, b: -g * y / b)
+_div_vjp = formula("div_vjp", lambda g, y, b: -g * y / b)
+_div = ufunc_op(
+    "div", np.divide, lambda g, _y, _a, b: quotient(g, b), lambda g, y, _a, b: _div_vjp(g, y, b), large=LARGE
+)
 
 
 def _trunc_divide_forward(a: Any, b: Any) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from minidl import dtypes
 from minidl.errors import DTypeError, must
 from minidl.kernels import relu as relu_kernels
+from minidl.kernels.elementwise import LARGE, LARGE_COSTLY, formula, pooled
 from minidl.ops.arguments import (
     check_broadcast,
     check_tensor,
@@ -28,6 +29,7 @@ from minidl.ops.arguments import (
     reject,
     wrapped,
 )
+from minidl.ops.powers import power
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -43,10 +45,23 @@ Number = float  # an int is accepted wherever a float is
 # Numbers as arrays without dimensions, with which NumPy is twice as fast on small arrays as with Python's numbers.
 _ZERO, _ONE = ({d: np.asarray(n, d) for d in dtypes.ALL} for n in (0, 1))
 
-_add = Op("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g)
-_sub = Op("sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: -g)
-_mul = Op("mul", np.multiply, lambda g, _y, _a, b: g * b, lambda g, _y, a, _b: g * a)
-_neg = Op("neg", np.negative, lambda g, _y, _x: -g)
+# In all threads where arrays are large; on tensors too: for forwards and vjps.
+negative_of, times, quotient = pooled(np.negative), pooled(np.multiply), pooled(np.divide)
+
+
+def ufunc_op(name: str, ufunc: np.ufunc, *vjps: Any, large: int = LARGE_COSTLY) -> Op:
+    """An Op whose forward is a ufunc of NumPy's, in all threads from ``large`` elements on."""
+    return Op(name, ufunc, *vjps, large=pooled(ufunc, large))
+
+
+_add = ufunc_op("add", np.add, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: g, large=LARGE)
+_sub = ufunc_op(
+    "sub", np.subtract, lambda g, _y, _a, _b: g, lambda g, _y, _a, _b: negative_of(g), large=LARGE
+)
+_mul = ufunc_op(
+    "mul", np.multiply, lambda g, _y, _a, b: times(g, b), lambda g, _y, a, _b: times(g, a), large=LARGE
+)
+_neg = ufunc_op("neg", np.negative, lambda g, _y, _x: negative_of(g), large=LARGE)
 _zeros_like: Op = Op("zeros_like", np.zeros_like, lambda g, _y, _x: _zeros_like(g))
 
 
@@ -167,7 +182,7 @@ def neg(input: Tensor) -> Tensor:
 def _pow_base(g: Any, _y: Any, a: Any, b: Any) -> Any:
     """``b * a**(b - 1)``, and 0 where b is 0 (also at a = 0)."""
     if isinstance(b, float):
-        return g * (b * a ** (b - 1.0)) if b != 0.0 else g * 0.0
+        return _pow_vjp(g, _pow(a, b - 1.0), b) if b != 0.0 else g * 0.0
     return _where(b == 0.0, g * 0.0, g * (b * a ** (b - 1.0)))
 
 
@@ -181,12 +196,17 @@ def _pow_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
     return _where(at_zero, g * 0.0, g * (y * np.log(_where(at_zero, 1.0, a))))
 
 
-_pow = Op("pow", np.power, _pow_base, _pow_exponent)
-_square = Op("square", np.square, lambda g, _y, x: g * (2.0 * x))
-_sqrt = Op("sqrt", np.sqrt, lambda g, y, _x: g / (2.0 * y))
-_exp = Op("exp", np.exp, lambda g, y, _x: g * y)
-_log = Op("log", np.log, lambda g, _y, x: g / x)
-_tanh = Op("tanh", np.tanh, lambda g, y, _x: g * (1.0 - y * y))
+_pow_vjp = formula("pow_vjp", lambda g, power, b: g * (b * power))
+_square_vjp = formula("square_vjp", lambda g, x: g * (2.0 * x))
+_sqrt_vjp = formula("sqrt_vjp", lambda g, y: g / (2.0 * y))
+_tanh_vjp = formula("tanh_vjp", lambda g, y: g * (1.0 - y * y))
+
+_pow = Op("pow", power, _pow_base, _pow_exponent)
+_square = ufunc_op("square", np.square, lambda g, _y, x: _square_vjp(g, x), large=LARGE)
+_sqrt = ufunc_op("sqrt", np.sqrt, lambda g, y, _x: _sqrt_vjp(g, y))
+_exp = ufunc_op("exp", np.exp, lambda g, y, _x: times(g, y))
+_log = ufunc_op("log", np.log, lambda g, _y, x: quotient(g, x))
+_tanh = ufunc_op("tanh", np.tanh, lambda g, y, _x: _tanh_vjp(g, y))
 
 
 def _whole_power(a: Any, b: Any) -> Any:
@@ -293,7 +313,7 @@ def tanh(input: Tensor) -> Tensor:
 # --- With a kink: the gradient there is PyTorch's choice --------------------------------------------------------
 
 
-def _mask_forward(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
+def _masked(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
     bits = np.dtype(f"int{8 * x.dtype.itemsize}")
     ones = np.negative(keep.view(np.int8)).astype(bits)  # -1, all bits set, where keep holds
     return (x.view(bits) & ones).view(x.dtype)
@@ -301,10 +321,17 @@ def _mask_forward(x: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
 # ``x`` where ``keep`` holds, else 0, also for an x of inf or nan, which ``x * keep`` would make nan: so sqrt(relu(x))
 # has the gradient 0 at 0. Masking bits is as fast as a product, and ten times faster than np.where on a random mask.
+_mask_forward = formula("mask", lambda x, keep: np.where(keep, x, 0.0), "f?", plain=_masked)
 _mask: Op = Op("mask", _mask_forward, lambda g, _y, _x, keep: _mask(g, keep), None)
 
-_sign = Op("sign", lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype), _flat)
-_abs = Op("abs", np.abs, lambda g, _y, x: g * _sign(x))
+_sign_forward = formula(
+    "sign",
+    lambda x: np.where(x > 0.0, 1.0, np.where(x < 0.0, -1.0, 0.0)),
+    plain=lambda x: np.subtract(x > 0, x < 0, dtype=x.dtype),
+)
+_sign = Op("sign", _sign_forward, _flat)
+_abs_vjp = formula("abs_vjp", lambda g, x: g * _sign(x))
+_abs = ufunc_op("abs", np.abs, lambda g, _y, x: _abs_vjp(g, x), large=LARGE)
 
 
 def abs(input: Tensor) -> Tensor:
@@ -334,14 +361,12 @@ def sign(input: Tensor) -> Tensor:
     return input if input.dtype.kind == "b" else _sign(input)
 
 
-def _sigmoid_forward(x: np.ndarray) -> np.ndarray:
-    """``1 / (1 + e^-x)``. Where e^-x overflows to inf the quotient is 0, which is right."""
-    y = np.exp(np.negative(x))
-    y += _ONE[x.dtype]
-    return np.reciprocal(y)
-
-
-_sigmoid = Op("sigmoid", _sigmoid_forward, lambda g, y, _x: g * (y * (1.0 - y)))
+# By e^-|x|, which does not overflow.
+_sigmoid_forward = formula(
+    "sigmoid", lambda x: np.where(x >= 0.0, 1.0, np.exp(-np.abs(x))) / (1.0 + np.exp(-np.abs(x)))
+)
+_sigmoid_vjp = formula("sigmoid_vjp", lambda g, y: g * (y * (1.0 - y)))
+_sigmoid = Op("sigmoid", _sigmoid_forward, lambda g, y, _x: _sigmoid_vjp(g, y))
 _relu = Op("relu", relu_kernels.forward, lambda g, y, _x: _relu_backward(g, y))
 _relu_backward: Op = Op("relu_backward", relu_kernels.input_grad, lambda v, _h, _g, y: _relu_backward(v, y))
 
@@ -374,7 +399,7 @@ def relu(input: Tensor) -> Tensor:
 
 _where = Op(
     "where",
-    np.where,
+    formula("where", lambda condition, a, b: np.where(condition, a, b), "?ff", plain=np.where),
     None,
     lambda g, _y, condition, _a, _b: _mask(g, condition),
     lambda g, _y, condition, _a, _b: _mask(g, condition ^ True),

@@ -7,15 +7,17 @@ activations of :mod:`minidl.nn.functional` take ``inplace`` besides.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl.errors import DimensionError, ShapeError, must
+from minidl.kernels.elementwise import formula
 from minidl.ops.arguments import check_dtype, check_tensor, floats, numeric, one_of, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.choice import _clamp_integers
-from minidl.ops.elementwise import _mask, _sigmoid, _sigmoid_forward, _where
+from minidl.ops.elementwise import _mask, _sigmoid, _where
 from minidl.ops.elementwise import abs as _absolute
 from minidl.ops.joining import _split
 from minidl.ops.shape import _reshape
@@ -194,61 +196,76 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 # --- Exponential and smooth -------------------------------------------------------------------------------------
 
 
-def _elu_forward(x: np.ndarray, alpha: float, scale: float) -> np.ndarray:
-    return np.where(x > 0.0, x * scale, np.expm1(np.minimum(x, 0.0)) * (alpha * scale))
+ROOT_HALF, DENSITY, TANH_SCALE = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi), math.sqrt(2.0 / math.pi)
 
 
-def _elu_vjp(g: Any, _y: Any, x: Any, alpha: float, scale: float) -> Any:
+def _of_input(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A vjp that reads the gradient, the input and the parameters, and not the result."""
+    return lambda g, _y, x, *parameters: function(g, x, *parameters)
+
+
+def _elu_scalar(x: Any, slope: float, scale: float) -> Any:
+    return np.where(x > 0.0, x * scale, np.expm1(np.minimum(x, 0.0)) * slope)
+
+
+def _elu_vjp(g: Any, x: Any, slope: float, scale: float) -> Any:
     below = (x > 0.0) ^ True
-    return _where(below, g * (np.exp(_where(below, x, 0.0)) * (alpha * scale)), g * scale)
+    return _where(below, g * (np.exp(_where(below, x, 0.0)) * slope), g * scale)
 
 
-def _gelu_forward(x: np.ndarray) -> np.ndarray:
-    return x * (0.5 + 0.5 * _erf(x * math.sqrt(0.5)))
+def _gelu_vjp(g: Any, x: Any) -> Any:
+    return g * (0.5 + 0.5 * _erf(x * ROOT_HALF) + x * (np.exp(x * x * -0.5) * DENSITY))
 
 
-def _gelu_vjp(g: Any, _y: Any, x: Any) -> Any:
-    density = np.exp(x * x * -0.5) * (1.0 / math.sqrt(2.0 * math.pi))
-    return g * (0.5 + 0.5 * _erf(x * math.sqrt(0.5)) + x * density)
-
-
-def _gelu_slope(x: Any) -> Any:
-    """Where the tanh in GELU's approximation is taken."""
-    return (x + x * x * x * 0.044715) * math.sqrt(2.0 / math.pi)
-
-
-def _gelu_tanh_vjp(g: Any, _y: Any, x: Any) -> Any:
-    t = np.tanh(_gelu_slope(x))
-    inner = (1.0 + x * x * (3.0 * 0.044715)) * math.sqrt(2.0 / math.pi)
+def _gelu_tanh_vjp(g: Any, x: Any) -> Any:
+    t = np.tanh((x + x * x * x * 0.044715) * TANH_SCALE)
+    inner = (1.0 + x * x * 0.134145) * TANH_SCALE
     return g * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner)
 
 
-def _silu_vjp(g: Any, _y: Any, x: Any) -> Any:
+def _silu_vjp(g: Any, x: Any) -> Any:
     s = _sigmoid(x)
     return g * (s * (1.0 + x * (1.0 - s)))
 
 
-def _softplus_forward(x: np.ndarray, beta: float, threshold: float) -> np.ndarray:
+def _softplus_scalar(x: Any, beta: float, threshold: float) -> Any:
+    """``log(1 + e^z)`` is ``max(z, 0) + log(1 + e^-|z|)``, which does not overflow."""
     z = x * beta
-    return np.where(z > threshold, x, np.log1p(np.exp(np.minimum(z, threshold))) / beta)
+    return np.where(z > threshold, x, (np.maximum(z, 0.0) + np.log1p(np.exp(-np.abs(z)))) / beta)
 
 
-def _softplus_vjp(g: Any, _y: Any, x: Any, beta: float, threshold: float) -> Any:
+def _softplus_vjp(g: Any, x: Any, beta: float, threshold: float) -> Any:
     z = x * beta
     return _where(z > threshold, g, g * _sigmoid(z))
 
 
-def _mish_vjp(g: Any, _y: Any, x: Any) -> Any:
+def _mish_scalar(x: Any) -> Any:
+    return x * np.tanh(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+
+
+def _mish_vjp(g: Any, x: Any) -> Any:
     t = np.tanh(_softplus(x, 1.0, math.inf))
     return g * (t + x * (1.0 - t * t) * _sigmoid(x))
 
 
-_elu = Op("elu", _elu_forward, _elu_vjp)
-_gelu = Op("gelu", _gelu_forward, _gelu_vjp)
-_gelu_tanh = Op("gelu", lambda x: 0.5 * x * (1.0 + np.tanh(_gelu_slope(x))), _gelu_tanh_vjp)
-_silu = Op("silu", lambda x: x * _sigmoid_forward(x), _silu_vjp)
-_softplus = Op("softplus", _softplus_forward, _softplus_vjp)
-_mish = Op("mish", lambda x: x * np.tanh(np.logaddexp(x, 0.0)), _mish_vjp)
+_elu = Op("elu", formula("elu", _elu_scalar), _of_input(formula("elu_vjp", _elu_vjp)))
+_gelu = Op(
+    "gelu",
+    formula("gelu", lambda x: x * (0.5 + 0.5 * _erf(x * ROOT_HALF))),
+    _of_input(formula("gelu_vjp", _gelu_vjp)),
+)
+_gelu_tanh = Op(
+    "gelu",
+    formula("gelu_tanh", lambda x: 0.5 * x * (1.0 + np.tanh((x + x * x * x * 0.044715) * TANH_SCALE))),
+    _of_input(formula("gelu_tanh_vjp", _gelu_tanh_vjp)),
+)
+_silu = Op("silu", formula("silu", lambda x: x * _sigmoid(x)), _of_input(formula("silu_vjp", _silu_vjp)))
+_softplus = Op(
+    "softplus",
+    formula("softplus", _softplus_scalar),
+    _of_input(formula("softplus_vjp", _softplus_vjp)),
+)
+_mish = Op("mish", formula("mish", _mish_scalar), _of_input(formula("mish_vjp", _mish_vjp)))
 
 
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
@@ -274,7 +291,7 @@ def selu(input: Tensor) -> Tensor:
     >>> minidl.nn.functional.selu(minidl.tensor([-100.0, 1.0]))
     tensor([-1.7581,  1.0507])
     """
-    return _elu(floats("selu", input), 1.6732632423543772, 1.0507009873554805)
+    return _elu(floats("selu", input), 1.6732632423543772 * 1.0507009873554805, 1.0507009873554805)
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minidl.errors import DTypeError, must
+from minidl.kernels.elementwise import formula
 from minidl.ops.arguments import check_tensor, of_floats, promote
-from minidl.ops.elementwise import broadcasting
+from minidl.ops.elementwise import broadcasting, ufunc_op
+from minidl.ops.powers import POWERS
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -20,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["exp2", "expm1", "log2", "log10", "log1p", "logaddexp", "reciprocal", "rsqrt", "erf"]
 
-_exp2 = Op("exp2", np.exp2, lambda g, y, _x: g * (y * math.log(2.0)))
-_expm1 = Op("expm1", np.expm1, lambda g, y, _x: g * (y + 1.0))
-_log2 = Op("log2", np.log2, lambda g, _y, x: g / (x * math.log(2.0)))
-_log10 = Op("log10", np.log10, lambda g, _y, x: g / (x * math.log(10.0)))
-_log1p = Op("log1p", np.log1p, lambda g, _y, x: g / (x + 1.0))
+_exp2 = ufunc_op("exp2", np.exp2, lambda g, y, _x: g * (y * math.log(2.0)))
+_expm1 = ufunc_op("expm1", np.expm1, lambda g, y, _x: g * (y + 1.0))
+_log2 = ufunc_op("log2", np.log2, lambda g, _y, x: g / (x * math.log(2.0)))
+_log10 = ufunc_op("log10", np.log10, lambda g, _y, x: g / (x * math.log(10.0)))
+_log1p = ufunc_op("log1p", np.log1p, lambda g, _y, x: g / (x + 1.0))
 
 
 _logaddexp = Op(
@@ -33,8 +35,10 @@ _logaddexp = Op(
     lambda g, _y, a, b: g / (1.0 + np.exp(b - a)),
     lambda g, _y, a, b: g / (1.0 + np.exp(a - b)),
 )
-_reciprocal = Op("reciprocal", np.reciprocal, lambda g, y, _x: -g * (y * y))
-_rsqrt = Op("rsqrt", lambda x: np.reciprocal(np.sqrt(x)), lambda g, y, _x: -0.5 * g * (y * y * y))
+_reciprocal_vjp = formula("reciprocal_vjp", lambda g, y: -g * (y * y))
+_rsqrt_vjp = formula("rsqrt_vjp", lambda g, y: -0.5 * g * (y * y * y))
+_reciprocal = ufunc_op("reciprocal", np.reciprocal, lambda g, y, _x: _reciprocal_vjp(g, y))
+_rsqrt = Op("rsqrt", POWERS[-0.5], lambda g, y, _x: _rsqrt_vjp(g, y))
 
 
 def exp2(input: Tensor) -> Tensor:
@@ -172,7 +176,7 @@ def _polynomial(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
     return y
 
 
-def _erf_forward(x: np.ndarray) -> np.ndarray:
+def _erf_plain(x: np.ndarray) -> np.ndarray:
     distance = np.minimum(np.abs(x, dtype=np.float64), _ONE)
     squared = np.square(np.minimum(distance, _NEAR))
     near = x * (_polynomial(_NEAR_P, squared) / _polynomial(_NEAR_Q, squared))
@@ -180,7 +184,15 @@ def _erf_forward(x: np.ndarray) -> np.ndarray:
     return np.where(distance <= _NEAR, near, np.copysign(1.0 - rest, x)).astype(x.dtype)
 
 
-_erf = Op("erf", _erf_forward, lambda g, _y, x: g * (2.0 / math.sqrt(math.pi) * np.exp(-x * x)))
+_SLOPE = 2.0 / math.sqrt(math.pi)  # of erf at 0
+_erf_vjp = formula("erf_vjp", lambda g, x: g * (_SLOPE * np.exp(-x * x)))
+_erf_forward = formula(
+    "erf",
+    lambda x: np.rounded_erf(x),  # type: ignore[attr-defined]
+    plain=_erf_plain,
+    within=lambda x: np.erf(x),  # type: ignore[attr-defined]
+)
+_erf = Op("erf", _erf_forward, lambda g, _y, x: _erf_vjp(g, x))
 
 
 def erf(input: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl.kernels.elementwise import LARGE_COSTLY, formula, pooled
 from minidl.ops.arguments import check_tensor, floating, of_floats, promote
-from minidl.ops.elementwise import _where, broadcasting
+from minidl.ops.elementwise import _where, broadcasting, times, ufunc_op
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ __all__ = [
     "sinh", "cosh", "asinh", "arcsinh", "acosh", "arccosh", "atanh", "arctanh",
 ]  # fmt: skip
 
-_sin = Op("sin", np.sin, lambda g, _y, x: g * np.cos(x))
-_cos = Op("cos", np.cos, lambda g, _y, x: -g * np.sin(x))
-_tan = Op("tan", np.tan, lambda g, y, _x: g * (1.0 + y * y))
-_asin = Op("asin", np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x))
-_acos = Op("acos", np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
-_atan = Op("atan", np.arctan, lambda g, _y, x: g / (1.0 + x * x))
+_sine, _cosine = pooled(np.sin, LARGE_COSTLY), pooled(np.cos, LARGE_COSTLY)
+_negative_times = formula("negative_times", lambda a, b: -a * b)
+_sin = ufunc_op("sin", np.sin, lambda g, _y, x: times(g, _cosine(x)))
+_cos = ufunc_op("cos", np.cos, lambda g, _y, x: _negative_times(g, _sine(x)))
+_tan = ufunc_op("tan", np.tan, lambda g, y, _x: g * (1.0 + y * y))
+_asin = ufunc_op("asin", np.arcsin, lambda g, _y, x: g / np.sqrt(1.0 - x * x))
+_acos = ufunc_op("acos", np.arccos, lambda g, _y, x: -g / np.sqrt(1.0 - x * x))
+_atan = ufunc_op("atan", np.arctan, lambda g, _y, x: g / (1.0 + x * x))
 
 
 def _atan2_vjp(g: Any, x: Any, a: Any, b: Any) -> Any:
@@ -42,11 +45,11 @@ _atan2 = Op(
     lambda g, _y, a, b: _atan2_vjp(-g, a, a, b),
 )
 
-_sinh = Op("sinh", np.sinh, lambda g, _y, x: g * np.cosh(x))
-_cosh = Op("cosh", np.cosh, lambda g, _y, x: g * np.sinh(x))
-_asinh = Op("asinh", np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
-_acosh = Op("acosh", np.arccosh, lambda g, _y, x: g / np.sqrt(x * x - 1.0))
-_atanh = Op("atanh", np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
+_sinh = ufunc_op("sinh", np.sinh, lambda g, _y, x: g * np.cosh(x))
+_cosh = ufunc_op("cosh", np.cosh, lambda g, _y, x: g * np.sinh(x))
+_asinh = ufunc_op("asinh", np.arcsinh, lambda g, _y, x: g / np.sqrt(x * x + 1.0))
+_acosh = ufunc_op("acosh", np.arccosh, lambda g, _y, x: g / np.sqrt(x * x - 1.0))
+_atanh = ufunc_op("atanh", np.arctanh, lambda g, _y, x: g / (1.0 - x * x))
 
 
 def sin(input: Tensor) -> Tensor:

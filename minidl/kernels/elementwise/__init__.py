@@ -28,12 +28,15 @@ _ndarray = np.ndarray
 
 
 def pooled(ufunc: np.ufunc, large: int = LARGE) -> Callable[..., Any]:
-    """A ufunc of NumPy's, of one argument or two, that uses all threads for arrays from ``large`` elements on."""
+    """A ufunc of NumPy's, of one argument or two, that uses all threads for arrays from ``large`` elements on.
+
+    Tensors pass through it to their own operation, as through the ufunc itself.
+    """
 
     def unary(x: Any) -> Any:
-        if x.size < large:
-            return ufunc(x)
-        return _spread(ufunc, x)
+        if x.__class__ is _ndarray and x.size >= large:
+            return _spread(ufunc, x)
+        return ufunc(x)
 
     def binary(a: Any, b: Any) -> Any:
         if (a.__class__ is _ndarray and a.size >= large) or (b.__class__ is _ndarray and b.size >= large):
@@ -47,7 +50,7 @@ def pooled(ufunc: np.ufunc, large: int = LARGE) -> Callable[..., Any]:
 
 
 def _spread(ufunc: np.ufunc, *operands: Any) -> Any:
-    if not any([type(a) is _ndarray and a.dtype.char in "fd" for a in operands]):
+    if not any(type(a) is _ndarray and a.dtype.char in "fd" for a in operands):
         return ufunc(*operands)
     from minidl.kernels.elementwise.pool import spread
 
@@ -60,6 +63,7 @@ def formula(
     kinds: str | None = None,
     plain: Callable[..., Any] | None = None,
     large: int = LARGE_COSTLY,
+    within: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     """The function on arrays that applies a formula to each element, in one pass.
 
@@ -72,6 +76,7 @@ def formula(
         plain: what is run on tensors, and on arrays that nothing is compiled for (float16, integers); ``function`` if
             None.
         large: the number of elements from which on the pool is used.
+        within: what other formulas that call this one compute in its place; ``function`` if None.
     """
     kinds = kinds or "f" * function.__code__.co_argcount
     lead, plain = kinds.index("f"), plain or function
@@ -87,13 +92,13 @@ def formula(
 
     def otherwise(args: tuple[Any, ...]) -> Any:
         """The first call for a dtype; numbers before arrays; and what is not compiled."""
-        if any([hasattr(a, "__minidl_op__") for a in args]):
+        if any(hasattr(a, "__minidl_op__") for a in args):
             return plain(*args)
         floats = [a for a, kind in zip(args, kinds, strict=True) if kind == "f" and hasattr(a, "dtype")]
         if (
             not floats
             or floats[0].dtype.char not in "fd"
-            or not all([a.dtype == floats[0].dtype for a in floats])
+            or not all(a.dtype == floats[0].dtype for a in floats)
         ):
             return plain(*args)
         dtype = floats[0].dtype
@@ -101,10 +106,10 @@ def formula(
             from minidl.kernels.elementwise.formula import compiled
 
             loops[dtype] = compiled(function, name, kinds, dtype)
-        big = any([a.size >= large for a in args if type(a) is _ndarray])
+        big = any(a.size >= large for a in args if type(a) is _ndarray)
         return _spread(loops[dtype], *args) if big else loops[dtype](*args)
 
     call.__name__ = call.__qualname__ = name
-    call.formula = (function, name)  # type: ignore[attr-defined]
+    call.formula = (within or function, name)  # type: ignore[attr-defined]
     FORMULAS[name] = function, kinds
     return call

@@ -37,7 +37,7 @@ def compiled(function: Callable[..., Any], name: str, kinds: str, dtype: np.dtyp
 
 
 def _inlined(body: Any, name: str, count: int, origin: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that calls ``body``, and is to be put into the ufunc's loop itself: a loop of calls is ten times slower."""
+    """A function that calls ``body``, to be put into the ufunc's loop itself: a loop of calls is ten times slower."""
     arguments = ", ".join([f"x{i}" for i in range(count)])
     source = f"def {name}({arguments}):\n    inline_me()\n    return body({arguments})"
     names = {"inline_me": mathematics.inline_me, "body": body}
