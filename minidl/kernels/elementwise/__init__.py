@@ -35,12 +35,12 @@ def pooled(ufunc: np.ufunc, large: int = LARGE) -> Callable[..., Any]:
 
     def unary(x: Any) -> Any:
         if x.__class__ is _ndarray and x.size >= large:
-            return _spread(ufunc, x)
+            return _spread(ufunc, (x,))
         return ufunc(x)
 
     def binary(a: Any, b: Any) -> Any:
         if (a.__class__ is _ndarray and a.size >= large) or (b.__class__ is _ndarray and b.size >= large):
-            return _spread(ufunc, a, b)
+            return _spread(ufunc, (a, b))
         return ufunc(a, b)
 
     call: Any = unary if ufunc.nin == 1 else binary
@@ -49,12 +49,12 @@ def pooled(ufunc: np.ufunc, large: int = LARGE) -> Callable[..., Any]:
     return call
 
 
-def _spread(ufunc: np.ufunc, *operands: Any) -> Any:
+def _spread(ufunc: np.ufunc, operands: tuple[Any, ...], fill: bool = False) -> Any:
     if not any(type(a) is _ndarray and a.dtype.char in "fd" for a in operands):
         return ufunc(*operands)
     from minidl.kernels.elementwise.pool import spread
 
-    return spread(ufunc, *operands)
+    return spread(ufunc, operands, fill)
 
 
 def formula(
@@ -87,7 +87,7 @@ def formula(
         if first.__class__ is _ndarray:
             ufunc = loops.get(first.dtype)
             if ufunc is not None:
-                return ufunc(*args) if first.size < large else _spread(ufunc, *args)
+                return ufunc(*args) if first.size < large else _spread(ufunc, args, True)
         return otherwise(args)
 
     def otherwise(args: tuple[Any, ...]) -> Any:
@@ -107,7 +107,7 @@ def formula(
 
             loops[dtype] = compiled(function, name, kinds, dtype)
         big = any(a.size >= large for a in args if type(a) is _ndarray)
-        return _spread(loops[dtype], *args) if big else loops[dtype](*args)
+        return _spread(loops[dtype], args, True) if big else loops[dtype](*args)
 
     call.__name__ = call.__qualname__ = name
     call.formula = (within or function, name)  # type: ignore[attr-defined]

@@ -24,7 +24,7 @@ from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
 
-BLOCK = 1 << 14  # elements
+BLOCK = 1 << 13  # elements
 SHORT = 64  # rows below this length cost more in calls than threads save
 MOST_OPERANDS = 6  # the result among them
 
@@ -68,8 +68,11 @@ def _loop(ufunc: np.ufunc, kinds: str) -> tuple[int, int, np.dtype] | None:
     return None
 
 
-def spread(ufunc: np.ufunc, *operands: Any) -> Any:
+def spread(ufunc: np.ufunc, operands: tuple[Any, ...], fill: bool = False) -> Any:
     """``ufunc(*operands)``, by all threads. One of the operands is an array of floats, the rest arrays or numbers.
+
+    ``fill`` says that the loop is fast only where it steps through all of its operands; a number is then repeated for
+    the length of a block.
 
     Memory order is the one that NumPy gives to the result. What does not fit the loop (dtypes that differ, more than
     three axes that cannot be joined) is left to NumPy.
@@ -85,6 +88,10 @@ def spread(ufunc: np.ufunc, *operands: Any) -> Any:
     if steps is None:
         return _spread_rows(ufunc, address, data, result, arrays)
     y = np.empty_like(lead, result)
+    advance = [step * BLOCK for step in steps]
+    if fill and 0 in steps:
+        arrays = [a if step else np.full(BLOCK, a, a.dtype) for a, step in zip(arrays, steps, strict=True)]
+        steps = [a.itemsize for a in arrays]
     pointers = [_Array.from_address(id(a)).data for a in arrays]
     rest = (0,) * (MOST_OPERANDS - len(arrays) - 1)
     _flat(
@@ -92,6 +99,7 @@ def spread(ufunc: np.ufunc, *operands: Any) -> Any:
         data,
         lead.size,
         (*pointers, _Array.from_address(id(y)).data, *rest),
+        (*advance, BLOCK * y.itemsize, *rest),
         (*steps, y.itemsize, *rest),
     )
     return y
@@ -168,17 +176,17 @@ def _call(typing_context: Any, address: Any, data: Any, n: Any, pointers: Any, s
 
 
 @jit
-def _flat_block(i: Any, address: Any, data: Any, n: Any, p: Any, s: Any) -> None:
-    a = i * BLOCK
+def _flat_block(i: Any, address: Any, data: Any, n: Any, p: Any, advance: Any, s: Any) -> None:
     at = (
-        p[0] + a * s[0], p[1] + a * s[1], p[2] + a * s[2], p[3] + a * s[3], p[4] + a * s[4], p[5] + a * s[5],
+        p[0] + i * advance[0], p[1] + i * advance[1], p[2] + i * advance[2],
+        p[3] + i * advance[3], p[4] + i * advance[4], p[5] + i * advance[5],
     )  # fmt: skip
-    _call(address, data, min(BLOCK, n - a), at, s)
+    _call(address, data, min(BLOCK, n - i * BLOCK), at, s)
 
 
 @parallel
-def _flat(pool: Any, address: Any, data: Any, n: Any, p: Any, s: Any) -> None:
-    launch(pool, (n + BLOCK - 1) // BLOCK, _flat_block, (address, data, n, p, s))
+def _flat(pool: Any, address: Any, data: Any, n: Any, p: Any, advance: Any, s: Any) -> None:
+    launch(pool, (n + BLOCK - 1) // BLOCK, _flat_block, (address, data, n, p, advance, s))
 
 
 @jit
