@@ -29,7 +29,7 @@ from minidl.ops.arguments import (
     reject,
     wrapped,
 )
-from minidl.ops.powers import power
+from minidl.ops.powers import power, whole_power
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ __all__ = [
 ]  # fmt: skip
 
 Number = float  # an int is accepted wherever a float is
-
-# Numbers as arrays without dimensions, with which NumPy is twice as fast on small arrays as with Python's numbers.
-_ZERO, _ONE = ({d: np.asarray(n, d) for d in dtypes.ALL} for n in (0, 1))
 
 # In all threads where arrays are large; on tensors too: for forwards and vjps.
 negative_of, times, quotient = pooled(np.negative), pooled(np.multiply), pooled(np.divide)
@@ -209,14 +206,7 @@ _log = ufunc_op("log", np.log, lambda g, _y, x: quotient(g, x))
 _tanh = ufunc_op("tanh", np.tanh, lambda g, y, _x: _tanh_vjp(g, y))
 
 
-def _whole_power(a: Any, b: Any) -> Any:
-    """Integers, of which a negative power is 0, but for those of 1 and -1."""
-    one, odd = np.equal(a, 1), np.not_equal(np.bitwise_and(b, 1), 0)
-    power = np.power(a, np.maximum(b, 0))
-    return np.where(np.less(b, 0), one + np.equal(a, -1) * np.where(odd, -1, 1), power).astype(power.dtype)
-
-
-_integer_pow = Op("pow", _whole_power)
+_integer_pow = Op("pow", whole_power)
 
 
 def pow(input: Tensor | Number, exponent: Tensor | Number) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minidl.kernels.elementwise import LARGE_COSTLY, formula, pooled
 
-__all__ = ["POWERS", "power"]
+__all__ = ["POWERS", "power", "whole_power"]
 
 _any_power = pooled(np.power, LARGE_COSTLY)
 
@@ -27,3 +27,10 @@ def power(a: Any, b: Any) -> Any:
     """``a**b``, of arrays and numbers of which one at least is an array."""
     known = POWERS.get(b) if b.__class__ is float else None
     return _any_power(a, b) if known is None or a.dtype.kind != "f" else known(a)
+
+
+def whole_power(a: Any, b: Any) -> Any:
+    """Integers, of which a negative power is 0, but for those of 1 and -1."""
+    one, odd = np.equal(a, 1), np.not_equal(np.bitwise_and(b, 1), 0)
+    power = np.power(a, np.maximum(b, 0))
+    return np.where(np.less(b, 0), one + np.equal(a, -1) * np.where(odd, -1, 1), power).astype(power.dtype)
