@@ -8,8 +8,6 @@ import numpy as np
 
 from minidl.kernels.elementwise import LARGE_COSTLY, formula, pooled
 
-__all__ = ["POWERS", "power", "whole_power"]
-
 _any_power = pooled(np.power, LARGE_COSTLY)
 
 # The exponent, and what computes the power of an array of floats.
