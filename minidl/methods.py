@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.assign import setitem
+from minidl.errors import DTypeError
 from minidl.inplace import in_place, in_place_view
 from minidl.ops import (
     activation,
@@ -42,6 +43,7 @@ from minidl.ops import (
     vector_norm,
 )
 from minidl.ops.arguments import check_tensor, is_operand
+from minidl.ops.elementwise import broadcasting
 
 
 def _reflected(function: Any) -> Any:
@@ -59,6 +61,42 @@ def _as_other(function: Any) -> Any:
     method.__name__ = method.__qualname__ = f"{function.__name__}_as"
     method.__doc__ = f"``self.{function.__name__}(other.shape)``."
     return method
+
+
+def _operator(function: Any, reflected: str) -> Any:
+    """``self OP other``: ``function``, which gives way to an ``other`` that has an operator for tensors itself."""
+
+    def operator(self: Any, other: Any) -> Any:
+        try:
+            return function(self, other)
+        except DTypeError:
+            return _give_way(other, reflected)
+
+    return operator
+
+
+def _quick_operator(op: Any, reflected: str) -> Any:
+    """The same for a function that does no more, if no option is given, than call ``op`` with broadcasting."""
+
+    def operator(self: Any, other: Any) -> Any:
+        try:
+            return broadcasting(op, self, other)
+        except DTypeError:
+            return _give_way(other, reflected)
+
+    return operator
+
+
+def _give_way(other: Any, reflected: str) -> Any:
+    """Within an except: NotImplemented if ``other`` may know better, for which Python then tries its operator.
+
+    Python's own types do not know tensors: with them, and with operands, the error is raised that there was.
+    """
+    kind = other.__class__
+    own = getattr(kind, reflected, None) is not getattr(object, reflected, None)
+    if own and kind.__module__ != "builtins" and not is_operand(other):
+        return NotImplemented
+    raise
 
 
 def _among_operands(function: Any) -> Any:
@@ -80,15 +118,22 @@ class Methods:
     """The base of Tensor, which carries what :mod:`minidl.ops` has."""
 
     # Arithmetic
-    add = __add__ = __radd__ = elementwise.add
-    sub = subtract = __sub__ = elementwise.sub
-    mul = multiply = __mul__ = __rmul__ = elementwise.mul
-    div = divide = true_divide = __truediv__ = division.div
-    pow = __pow__ = elementwise.pow
+    add = __radd__ = elementwise.add
+    __add__ = _quick_operator(elementwise._add, "__radd__")
+    sub = subtract = elementwise.sub
+    __sub__ = _operator(sub, "__rsub__")
+    mul = multiply = __rmul__ = elementwise.mul
+    __mul__ = _quick_operator(elementwise._mul, "__rmul__")
+    div = divide = true_divide = division.div
+    __truediv__ = _operator(div, "__rtruediv__")
+    pow = elementwise.pow
+    __pow__ = _operator(pow, "__rpow__")
     neg = negative = __neg__ = elementwise.neg
     positive = __pos__ = elementwise.positive
-    floor_divide = __floordiv__ = division.floor_divide
-    remainder = __mod__ = division.remainder
+    floor_divide = division.floor_divide
+    __floordiv__ = _operator(floor_divide, "__rfloordiv__")
+    remainder = division.remainder
+    __mod__ = _operator(remainder, "__rmod__")
     fmod = division.fmod
     __rsub__ = _reflected(elementwise.sub)
     __rtruediv__ = _reflected(division.div)
@@ -127,13 +172,17 @@ class Methods:
     eq, ne = comparison.eq, comparison.ne
     not_equal = ne
     __eq__, __ne__ = _among_operands(comparison.eq), _among_operands(comparison.ne)
-    lt = less = __lt__ = comparison.lt
-    le = less_equal = __le__ = comparison.le
-    gt = greater = __gt__ = comparison.gt
-    ge = greater_equal = __ge__ = comparison.ge
-    bitwise_and = __and__ = __rand__ = comparison.bitwise_and
-    bitwise_or = __or__ = __ror__ = comparison.bitwise_or
-    bitwise_xor = __xor__ = __rxor__ = comparison.bitwise_xor
+    lt = less = comparison.lt
+    le = less_equal = comparison.le
+    gt = greater = comparison.gt
+    ge = greater_equal = comparison.ge
+    __lt__, __le__ = _operator(lt, "__gt__"), _operator(le, "__ge__")
+    __gt__, __ge__ = _operator(gt, "__lt__"), _operator(ge, "__le__")
+    bitwise_and = __rand__ = comparison.bitwise_and
+    bitwise_or = __ror__ = comparison.bitwise_or
+    bitwise_xor = __rxor__ = comparison.bitwise_xor
+    __and__, __or__ = _operator(bitwise_and, "__rand__"), _operator(bitwise_or, "__ror__")
+    __xor__ = _operator(bitwise_xor, "__rxor__")
     bitwise_not = __invert__ = comparison.bitwise_not
     logical_and, logical_or = comparison.logical_and, comparison.logical_or
     logical_xor, logical_not = comparison.logical_xor, comparison.logical_not
@@ -183,7 +232,8 @@ class Methods:
     scatter, scatter_add = scattering.scatter, scattering.scatter_add
 
     # Linear algebra
-    matmul = __matmul__ = linalg.matmul
+    matmul = linalg.matmul
+    __matmul__ = _operator(matmul, "__rmatmul__")
     __rmatmul__ = _reflected(linalg.matmul)
     mm, bmm, mv, dot, outer = linalg.mm, linalg.bmm, linalg.mv, linalg.dot, linalg.outer
     addmm, baddbmm, cross = matrices.addmm, matrices.baddbmm, matrices.cross
@@ -200,17 +250,27 @@ class Methods:
     new_full, new_tensor = new.new_full, new.new_tensor
 
     # In place
-    add_ = __iadd__ = in_place("add_", elementwise.add)
-    sub_ = subtract_ = __isub__ = in_place("sub_", elementwise.sub)
-    mul_ = multiply_ = __imul__ = in_place("mul_", elementwise.mul)
-    div_ = divide_ = true_divide_ = __itruediv__ = in_place("div_", division.div)
-    pow_ = __ipow__ = in_place("pow_", elementwise.pow)
-    floor_divide_ = __ifloordiv__ = in_place("floor_divide_", division.floor_divide)
-    remainder_ = __imod__ = in_place("remainder_", division.remainder)
+    add_ = in_place("add_", elementwise.add)
+    __iadd__ = _operator(add_, "__radd__")
+    sub_ = subtract_ = in_place("sub_", elementwise.sub)
+    __isub__ = _operator(sub_, "__rsub__")
+    mul_ = multiply_ = in_place("mul_", elementwise.mul)
+    __imul__ = _operator(mul_, "__rmul__")
+    div_ = divide_ = true_divide_ = in_place("div_", division.div)
+    __itruediv__ = _operator(div_, "__rtruediv__")
+    pow_ = in_place("pow_", elementwise.pow)
+    __ipow__ = _operator(pow_, "__rpow__")
+    floor_divide_ = in_place("floor_divide_", division.floor_divide)
+    __ifloordiv__ = _operator(floor_divide_, "__rfloordiv__")
+    remainder_ = in_place("remainder_", division.remainder)
+    __imod__ = _operator(remainder_, "__rmod__")
     fmod_ = in_place("fmod_", division.fmod)
-    bitwise_and_ = __iand__ = in_place("bitwise_and_", comparison.bitwise_and)
-    bitwise_or_ = __ior__ = in_place("bitwise_or_", comparison.bitwise_or)
-    bitwise_xor_ = __ixor__ = in_place("bitwise_xor_", comparison.bitwise_xor)
+    bitwise_and_ = in_place("bitwise_and_", comparison.bitwise_and)
+    __iand__ = _operator(bitwise_and_, "__rand__")
+    bitwise_or_ = in_place("bitwise_or_", comparison.bitwise_or)
+    __ior__ = _operator(bitwise_or_, "__ror__")
+    bitwise_xor_ = in_place("bitwise_xor_", comparison.bitwise_xor)
+    __ixor__ = _operator(bitwise_xor_, "__rxor__")
     bitwise_not_ = in_place("bitwise_not_", comparison.bitwise_not)
     logical_and_ = in_place("logical_and_", comparison.logical_and)
     logical_or_ = in_place("logical_or_", comparison.logical_or)
