@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 Pair = tuple[int, int]
 
 
-def _conv2d_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, *geometry: Any) -> np.ndarray:
-    y = kernels.forward(x, w, *geometry)
-    if b is not None:
-        y += b.reshape(-1, 1, 1)
-    return y
+def _conv2d_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> np.ndarray:
+    return kernels.forward(x, w, stride, padding, dilation, groups, b)
 
 
 # x (N, C, H, W), w (F, C/groups, KH, KW), b (F,); y and g (N, F, OH, OW). The geometry: stride, padding, dilation,

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 import minidl
+from minidl.errors import KernelError
 from minidl.kernels import available, conv2d, use
+from minidl.kernels.registry import operation
+from minidl.kernels.threads import get_num_threads, set_num_threads
 
 NAMES = available("conv2d")
+WINOGRAD = ("winograd2", "winograd4")
 # x shape, w shape, stride, padding, dilation, groups
 SHAPES = [
     ((2, 3, 9, 8), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
@@ -14,7 +18,18 @@ SHAPES = [
     ((2, 12, 7, 7), (6, 4, 2, 3), (3, 2), (1, 2), (2, 1), 3),
     ((2, 10, 6, 6), (7, 10, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((2, 6, 7, 5), (12, 1, 3, 3), (1, 1), (1, 1), (1, 1), 6),
+    ((2, 3, 6, 11), (35, 3, 3, 3), (1, 1), (0, 2), (1, 1), 1),
+    ((1, 4, 5, 5), (3, 4, 3, 3), (1, 1), (4, 3), (1, 1), 1),
 ]
+
+
+def _supports(name, x_shape, w_shape, *rest):
+    kernel, functions = operation("conv2d").load(name), operation("conv2d").functions
+    return all(kernel.supports(f, np.dtype("float64"), x_shape, w_shape, *rest) for f in functions)
+
+
+# Every implementation with every shape that it takes.
+PAIRS = [(name, shape) for name in NAMES for shape in SHAPES if _supports(name, *shape)]
 
 
 def _arrays(x_shape, w_shape, *rest, seed=0):
@@ -24,11 +39,11 @@ def _arrays(x_shape, w_shape, *rest, seed=0):
     return x, w, rng.standard_normal(y.shape), y
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_equals_the_definition_in_loops(name):
-    (n, _, h, width), (f, cg, kh, kw), (sh, sw), (ph, pw), (dh, dw), groups = SHAPES[2]
+@pytest.mark.parametrize(("name", "shape"), [p for p in PAIRS if p[1] in (SHAPES[0], SHAPES[2])])
+def test_equals_the_definition_in_loops(name, shape):
+    (n, _, h, width), (f, cg, kh, kw), (sh, sw), (ph, pw), (dh, dw), groups = shape
     with use(conv2d=name):
-        x, w, _, y = _arrays(*SHAPES[2])
+        x, w, _, y = _arrays(*shape)
     _, _, oh, ow = y.shape
     expected = np.zeros_like(y)
     for out in np.ndindex(n, f, oh, ow):
@@ -41,8 +56,7 @@ def test_equals_the_definition_in_loops(name):
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "shape"), PAIRS)
 def test_the_gradients_are_the_transposes_of_the_bilinear_map(name, shape):
     x_shape, w_shape, *rest = shape
     with use(conv2d=name):
@@ -58,8 +72,7 @@ def test_the_gradients_are_the_transposes_of_the_bilinear_map(name, shape):
         assert np.vdot(conv2d.weight_grad(x, g, w_shape, *rest), u) == pytest.approx(moved, rel=1e-9)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "shape"), PAIRS)
 def test_equals_pytorch(name, shape):
     torch = pytest.importorskip("torch")
     x_shape, w_shape, *rest = shape
@@ -84,7 +97,7 @@ def test_memory_orders_of_the_results(name):
         assert conv2d.weight_grad(x, g, w_shape, *rest).flags.c_contiguous
 
 
-EXACT = [name for name in NAMES if name not in ("reference", "winograd")]
+EXACT = [name for name in NAMES if name not in ("reference", *WINOGRAD)]
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -181,3 +194,109 @@ def test_depthwise_convolution_goes_to_the_sum_over_taps():
     shapes = ((8, 64, 28, 28), (64, 1, 3, 3))
     assert conv2d.policy("forward", np.dtype("float32"), *shapes, *rest, 64) == "reference"
     assert conv2d.policy("forward", np.dtype("float32"), (8, 1, 28, 28), (64, 1, 3, 3), *rest, 1) == "direct"
+
+
+REST = ((1, 1), (1, 1), (1, 1), 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bias_and_relu_in_the_kernel_give_the_bits_of_the_steps_apart(name, dtype):
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 5, 9, 7), (19, 5, 3, 3)))
+    bias = rng.standard_normal(19).astype(dtype)
+    with use(conv2d=name):
+        y = conv2d.forward(x, w, *REST)
+        y += bias.reshape(-1, 1, 1)
+        np.testing.assert_array_equal(conv2d.forward(x, w, *REST, bias), y)
+        np.testing.assert_array_equal(conv2d.forward(x, w, *REST, bias, True), np.maximum(y, 0))
+        assert (y < 0).any()
+        z = conv2d.forward(x, w, *REST)
+        np.testing.assert_array_equal(conv2d.forward(x, w, *REST, None, True), np.maximum(z, 0))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nan_comes_through_the_fused_relu(name):
+    x, w = np.zeros((1, 2, 6, 6), np.float32), np.ones((3, 2, 3, 3), np.float32)
+    x[0, 1, 2, 2] = np.nan
+    with use(conv2d=name):
+        y = conv2d.forward(x, w, *REST, np.ones(3, np.float32), True)
+    assert np.isnan(y[0, :, 1:4, 1:4]).all()
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_prepared_filters_give_the_same_bits(name):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((2, 7, 9, 8), np.float32), rng.standard_normal((20, 7, 3, 3), np.float32)
+    with use(conv2d=name):
+        prepared = conv2d.prepare(w, x.shape, *REST)
+        assert prepared.shape == w.shape
+        np.testing.assert_array_equal(conv2d.forward(x, prepared, *REST), conv2d.forward(x, w, *REST))
+    with use(conv2d="im2col"):  # another kernel takes the filters themselves
+        assert conv2d.prepare(w, x.shape, *REST) is None
+        np.testing.assert_array_equal(conv2d.forward(x, prepared, *REST), conv2d.forward(x, w, *REST))
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd_takes_filters_of_3x3_at_stride_1(name):
+    x, w = np.ones((1, 2, 8, 8)), np.ones((2, 2, 3, 3))
+    for other in (
+        (x, np.ones((2, 2, 5, 5)), *REST),
+        (x, w, (2, 1), (1, 1), (1, 1), 1),
+        (x, w, (1, 1), (1, 1), (1, 2), 1),
+        (x, np.ones((2, 1, 3, 3)), (1, 1), (1, 1), (1, 1), 2),
+    ):
+        with use(conv2d=name), pytest.raises(KernelError, match=f"kernel '{name}' is forced .* not support"):
+            conv2d.forward(*other)
+
+
+def _winograd_results(name, shape, padding=(1, 1), dtype=np.float32):
+    n, c, h, w, f = shape
+    rng = np.random.default_rng(0)
+    x, k = rng.standard_normal((n, c, h, w)).astype(dtype), rng.standard_normal((f, c, 3, 3)).astype(dtype)
+    rest = ((1, 1), padding, (1, 1), 1)
+    with use(conv2d=name):
+        y = conv2d.forward(x, k, *rest)
+        g = rng.standard_normal(y.shape).astype(dtype)
+        return y, conv2d.input_grad(g, k, x.shape, *rest), conv2d.weight_grad(x, g, k.shape, *rest)
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize("shape", [(8, 64, 30, 29, 48), (3, 150, 15, 9, 20)])
+def test_winograd_gives_the_same_bits_on_one_thread_and_on_two(name, shape):
+    threads = get_num_threads()
+    if threads < 2:
+        pytest.skip("one core")
+    several = _winograd_results(name, shape)
+    set_num_threads(1)
+    try:
+        one = _winograd_results(name, shape)
+    finally:
+        set_num_threads(threads)
+    for a, b in zip(several, one, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+def test_winograd_gives_a_sample_the_same_bits_in_every_batch(name):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((70, 48, 14, 14), np.float32), rng.standard_normal((40, 48, 3, 3), np.float32)
+    with use(conv2d=name):
+        y = conv2d.forward(x, w, *REST)
+        dx = conv2d.input_grad(y, w, x.shape, *REST)
+        for part in (slice(0, 1), slice(3, 10), slice(69, 70)):
+            np.testing.assert_array_equal(conv2d.forward(x[part], w, *REST), y[part])
+            np.testing.assert_array_equal(conv2d.input_grad(y[part], w, x[part].shape, *REST), dx[part])
+
+
+# As the docstrings state them: forward, input gradient, weight gradient.
+WINOGRAD_BOUNDS = {"winograd2": (1e-6, 1e-6, 1e-6), "winograd4": (2.5e-6, 2.5e-6, 2.5e-6)}
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize("shape", [(2, 64, 56, 56, 64), (2, 512, 14, 14, 512), (16, 16, 32, 32, 16)])
+def test_winograd_keeps_the_error_that_it_states(name, shape):
+    results = _winograd_results(name, shape)
+    exact = _winograd_results("im2col", shape, dtype=np.float64)
+    for got, want, bound in zip(results, exact, WINOGRAD_BOUNDS[name], strict=True):
+        assert np.abs(got - want).max() <= bound * np.abs(want).max()

@@ -10,6 +10,8 @@ from minidl.kernels import available, operations
 from minidl.kernels.check import cases_of, check_kernel
 from minidl.kernels.registry import operation
 
+# Implementations that are for some shapes only.
+PARTIAL = {"conv2d": ("winograd2", "winograd4")}
 ALL = [(op, name) for op in operations() for name in available(op)]
 
 
@@ -19,7 +21,12 @@ def _compiled_functions(module: ModuleType) -> list:
 
 @pytest.mark.parametrize(("op", "name"), ALL)
 def test_equals_the_reference_in_float64_on_every_shape_dtype_and_memory_order(op, name):
-    assert check_kernel(op, name) >= 5 * len(cases_of(op))
+    kernel = operation(op).load(name)
+    dtypes = (np.dtype("float32"), np.dtype("float64"))
+    supported = sum(kernel.supports(*case.problem(dtype)) for case in cases_of(op) for dtype in dtypes)
+    assert check_kernel(op, name) == 5 * supported
+    if name not in PARTIAL.get(op, ()):
+        assert supported >= len(cases_of(op))
 
 
 @pytest.mark.parametrize(("op", "name"), ALL)

@@ -26,6 +26,8 @@ _CONVOLUTIONS: tuple[Any, ...] = (
     ((1, 3, 4, 5), (2, 3, 4, 5), (1, 1), (0, 0), (1, 1), 1),
     ((1, 1, 1, 1), (1, 1, 3, 3), (1, 1), (1, 1), (1, 1), 1),
     ((0, 3, 8, 9), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    ((3, 20, 13, 6), (35, 20, 3, 3), (1, 1), (0, 2), (1, 1), 1),  # tiles that reach beyond the image
+    ((2, 5, 9, 8), (36, 5, 3, 3), (1, 1), (4, 3), (1, 1), 1),  # more padding than the filter reaches
     ((200, 16, 20, 20), (2, 16, 3, 3), (1, 1), (1, 1), (1, 1), 1),  # more than one block of samples
 )
 
@@ -34,11 +36,13 @@ def _conv2d_cases() -> Iterator[Case]:
     for x_shape, w_shape, *rest in _CONVOLUTIONS:
         size = output_sizes(x_shape[2:], w_shape[2:], *rest[:3])
         x, w = random(1, *x_shape), random(2, *w_shape)
-        g = random(3, x_shape[0], w_shape[0], *size)
+        g, bias = random(3, x_shape[0], w_shape[0], *size), random(4, w_shape[0])
         calls = (
-            ("forward", (x, w), True),
-            ("input_grad", (g, w, x_shape), True),
-            ("weight_grad", (x, g, w_shape), False),
+            ("forward", (x, w, *rest, None, False), True),
+            ("forward", (x, w, *rest, bias, False), True),
+            ("forward", (x, w, *rest, bias, True), True),
+            ("input_grad", (g, w, x_shape, *rest), True),
+            ("weight_grad", (x, g, w_shape, *rest), False),
         )
         for function, arguments, channels_last in calls:
 
@@ -47,7 +51,7 @@ def _conv2d_cases() -> Iterator[Case]:
             ) -> Any:
                 return (*head, dtype, *tail)
 
-            yield Case(function, (*arguments, *rest), problem, channels_last)
+            yield Case(function, arguments, problem, channels_last)
 
 
 CASES: dict[str, Callable[[], Iterator[Case]]] = {"conv2d": _conv2d_cases}

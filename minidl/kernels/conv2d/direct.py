@@ -20,6 +20,7 @@ import numpy as np
 
 from minidl.kernels.arrays import compiled_for
 from minidl.kernels.conv2d import results, weights
+from minidl.kernels.conv2d.epilogue import finish
 from minidl.kernels.conv2d.geometry import forward_walk, gradient_walks
 from minidl.kernels.conv2d.plans import fits
 from minidl.kernels.windows import Pair, Shape4, to_nchw
@@ -54,7 +55,14 @@ def _plain_filters(w: np.ndarray) -> np.ndarray:
 
 
 def forward(
-    x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
 ) -> np.ndarray:
     """y, by one walk over x."""
     walk = forward_walk(x.shape, w.shape, stride, padding, dilation, groups)
@@ -63,7 +71,7 @@ def forward(
     out = np.empty((x.shape[0], *walk.grid, f), source.dtype)
     filters = _plain_filters(w).reshape(groups, f // groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
     results.compute(walk, source, filters, out)
-    return to_nchw(out)
+    return finish(to_nchw(out), bias, relu)
 
 
 def input_grad(

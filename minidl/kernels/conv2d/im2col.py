@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from minidl.kernels.conv2d.epilogue import finish
 from minidl.kernels.windows import Pair, Shape4, output_sizes, pad_nhwc, tap, to_nchw, to_nhwc
 
 # A block of patches should stay in the second or third level of cache until the product has read it.
@@ -46,7 +47,14 @@ def supports(
 
 
 def forward(
-    x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
 ) -> np.ndarray:
     """y = patches @ filters."""
     n, f = x.shape[0], w.shape[0]
@@ -57,7 +65,7 @@ def forward(
     for group, channels, outputs in _groups(image.shape[3], f, groups):
         for block, patches in _patches(image[..., channels], w.shape[2:], stride, dilation, (oh, ow)):
             np.matmul(patches, filters[group], out=y[block, :, outputs])
-    return to_nchw(y.reshape(n, oh, ow, f))
+    return finish(to_nchw(y.reshape(n, oh, ow, f)), bias, relu)
 
 
 def weight_grad(

@@ -46,9 +46,16 @@ def _grouped(x: np.ndarray, groups: int) -> np.ndarray:
 
 
 def forward(
-    x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
 ) -> np.ndarray:
-    """y, summed tap by tap."""
+    """y, summed tap by tap; then the bias, then ReLU."""
     n, f = x.shape[0], w.shape[0]
     oh, ow = output_sizes(x.shape[2:], w.shape[2:], stride, padding, dilation)
     padded = to_nchw(pad_nhwc(to_nhwc(x), padding))
@@ -57,7 +64,10 @@ def forward(
     for kh, kw, rows, columns in _taps(x.shape, w.shape, stride, padding, dilation):
         windows = _grouped(padded[:, :, rows, columns], groups)
         y += np.einsum("nkchw,kfc->nkfhw", windows, filters[..., kh, kw])
-    return to_nchw(to_nhwc(y.reshape(n, f, oh, ow)))
+    y = to_nchw(to_nhwc(y.reshape(n, f, oh, ow)))
+    if bias is not None:
+        y = y + bias.reshape(-1, 1, 1)
+    return np.maximum(y, 0) if relu else y
 
 
 def input_grad(

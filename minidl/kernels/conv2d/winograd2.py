@@ -1,0 +1,69 @@
+"""Winograd's convolution in tiles: F(2x2, 3x3). See :mod:`minidl.kernels.conv2d.winograd`.
+
+Tiles of 4x4 pixels give 2x2 results in 16 multiplications per pair of channels instead of 36. Against F(4x4) it
+computes nearly twice as much in the products, but its transforms are sums alone, its filters grow 1.8 times instead
+of 4, and its error is less than that of the direct sum, which adds more terms.
+
+Bounds on the largest error, relative to the largest element of the result, on normal random numbers: forward, input
+gradient and weight gradient 1e-6, with up to 500,000 terms.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minidl.kernels.conv2d import winograd_applies
+from minidl.kernels.conv2d.winograd import Filters, Winograd
+from minidl.kernels.windows import Pair, Shape4
+
+_winograd = Winograd(2)
+
+
+def supports(
+    function: str,
+    dtype: np.dtype,
+    x_shape: Shape4,
+    w_shape: Shape4,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> bool:
+    """Filters 3x3 at stride 1, without dilation and groups; float32 and float64."""
+    return winograd_applies(dtype, w_shape, stride, dilation, groups)
+
+
+def prepare(
+    w: np.ndarray, x_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Filters:
+    """The transformed filters, which ``forward`` takes in place of w."""
+    return _winograd.transform(w)
+
+
+def forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
+) -> np.ndarray:
+    """Bias and ReLU are applied to a tile of y before it is stored."""
+    filters = w if isinstance(w, Filters) else _winograd.transform(w)
+    return _winograd.correlate(x, filters, padding, bias, relu)
+
+
+def input_grad(
+    g: np.ndarray, w: np.ndarray, x_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """The correlation of g with the filters turned by 180 degrees, inputs and outputs exchanged."""
+    return _winograd.input_grad(g, w, padding)
+
+
+def weight_grad(
+    x: np.ndarray, g: np.ndarray, w_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> np.ndarray:
+    """F(3x3, 2x2): correlations of tiles of x with tiles of g, summed over all tiles before they are transformed."""
+    return _winograd.weight_grad(x, g, padding)
