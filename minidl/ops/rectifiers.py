@@ -319,8 +319,8 @@ def silu(input: Tensor) -> Tensor:
         DTypeError: ``input`` is not of floats.
 
     >>> import minidl
-    >>> minidl.nn.functional.silu(minidl.tensor([-100.0, 0.0, 100.0]))
-    tensor([ -0.,   0., 100.])
+    >>> minidl.nn.functional.silu(minidl.tensor([-1000.0, 0.0, 1000.0]))
+    tensor([  -0.,    0., 1000.])
     """
     return _silu(floats("silu", input))
 
