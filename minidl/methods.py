@@ -92,9 +92,9 @@ def _give_way(other: Any, reflected: str) -> Any:
 
     Python's own types do not know tensors: with them, and with operands, the error is raised that there was.
     """
-    kind = other.__class__
-    own = getattr(kind, reflected, None) is not getattr(object, reflected, None)
-    if own and kind.__module__ != "builtins" and not is_operand(other):
+    kinds = other.__class__.__mro__
+    own = any(reflected in vars(kind) for kind in kinds if kind is not object)
+    if own and kinds[0].__module__ != "builtins" and not is_operand(other):
         return NotImplemented
     raise
 

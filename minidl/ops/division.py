@@ -12,6 +12,7 @@ from minidl.ops.arguments import (
     floating,
     is_array,
     is_floats,
+    is_operand,
     no_bools,
     no_gradient,
     one_of,
@@ -53,7 +54,7 @@ def _check_whole(op: str, a: Any, b: Any) -> None:
     """Bools have no remainder, and integers cannot be divided by zero; floats give inf or nan."""
     no_bools(op, a, b)
     floats = any(isinstance(x, float) or (is_array(x) and x.dtype.kind == "f") for x in (a, b))
-    if not floats and not np.all(b.array if hasattr(b, "array") else b):
+    if not floats and is_operand(b) and not np.all(b.array if hasattr(b, "array") else b):
         reject(op, "other", "without zeros where both are integers", 0)
 
 
