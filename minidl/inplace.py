@@ -200,6 +200,7 @@ def in_place(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..., Te
         return self
 
     method.__name__ = method.__qualname__ = name
+    method.__wrapped__ = out_of_place  # type: ignore[attr-defined]  # whose signature help() shows
     method.__doc__ = f"In-place form of :func:`minidl.{out_of_place.__name__}`; returns the tensor itself."
     return method
 
@@ -229,5 +230,6 @@ def in_place_view(name: str, out_of_place: Callable[..., Tensor]) -> Callable[..
         return self
 
     method.__name__ = method.__qualname__ = name
+    method.__wrapped__ = out_of_place  # type: ignore[attr-defined]  # whose signature help() shows
     method.__doc__ = f"In-place form of :func:`minidl.{out_of_place.__name__}`; returns the tensor itself."
     return method
