@@ -44,6 +44,7 @@ setup(
     package_dir={"": "."},
     packages=find_packages(include=["minidl", "minidl.*"]),
     package_data={"minidl": ["py.typed"]},
+    entry_points={"console_scripts": ["minidl = minidl.cli:main"]},
     zip_safe=False,
     python_requires=">=3.11",
     install_requires=[

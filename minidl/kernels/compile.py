@@ -5,7 +5,8 @@ compiles.
     @jit(fastmath=REASSOCIATE)              one that may sum in any order, as vectorised sums must
 
 Numba's own cache goes stale when a kernel calls a function from another file and that file is edited. So the
-cache lies in a folder named by a hash of every file in this package: an edit anywhere opens a fresh one.
+cache lies in a folder named by a hash of every file in this package: an edit anywhere opens a fresh one. How the files
+in it are kept safe is told in :mod:`minidl.kernels.disk`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minidl.cache import home
+from minidl.errors import KernelError
 
 # What reductions may assume. The two flags left out of "fast" promise that no NaN and no infinity occurs, and
 # a kernel compiled on that promise returns garbage where one does.
@@ -48,6 +50,9 @@ def jit(
 
     Division follows IEEE 754 (Numba's default, an exception, would forbid vector code), the interpreter's
     lock is released while the kernel runs, and the machine code is cached in ``cache_folder()``.
+
+    Raises:
+        KernelError: Numba has been told to compile nothing (``NUMBA_DISABLE_JIT``).
     """
     if function is None:
         return functools.partial(
@@ -55,21 +60,43 @@ def jit(
         )
     import numba
 
-    with numba_caches_in(cache_folder()):
-        return numba.njit(
-            signature,
-            cache=True,
-            error_model="numpy",
-            nogil=True,
-            fastmath=set(fastmath),
-            parallel=parallel,
-            forceinline=inline,
-        )(function)
+    options = {"error_model": "numpy", "nogil": True, "fastmath": set(fastmath), "parallel": parallel}
+    compiled = numba.njit(forceinline=inline, **options)(function)
+    if compiled is function:
+        raise KernelError("kernels cannot run where Numba compiles nothing: unset NUMBA_DISABLE_JIT")
+    keep_on_disk(compiled, "_cache")
+    if signature is not None:
+        compiled.compile(signature)
+        compiled.disable_compile()
+    return compiled
+
+
+def keep_on_disk(compiled: Any, attribute: str) -> None:
+    """Give a function of Numba's its cache, which it has in that attribute. It stays without where Numba finds no place
+    for one: if the function was typed at a prompt, and has no file to be known by; or if the folder cannot be written
+    any more.
+    """
+    from minidl.kernels.disk import KernelCache
+
+    with _numba_caches_in(cache_folder()), contextlib.suppress(RuntimeError):
+        setattr(compiled, attribute, KernelCache(compiled.py_func))
+
+
+class Compilation(NamedTuple):
+    """One kernel, for one signature, as this process got it."""
+
+    name: str
+    signature: str
+    from_disk: bool
+
+
+# What this process has compiled so far, and what it has loaded from the disk instead, in order.
+compilations: list[Compilation] = []
 
 
 @contextlib.contextmanager
-def numba_caches_in(folder: Path) -> Iterator[None]:
-    """Numba reads CACHE_DIR when a function is decorated; it is set for ours only, not for the user's functions."""
+def _numba_caches_in(folder: Path) -> Iterator[None]:
+    """Numba reads CACHE_DIR when a cache is made; it is set for ours only, not for the user's functions."""
     from numba.core import config
 
     with _config_lock:

@@ -80,7 +80,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -93,7 +93,7 @@ def _from_environment() -> int:
     """
     text = os.environ.get("MINIDL_NUM_THREADS", "")
     if not text:
-        return _cores()
+        return cores()
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentError(must("MINIDL_NUM_THREADS", "the variable", "a positive whole number", repr(text)))
     return int(text)
@@ -143,6 +143,15 @@ def _start() -> None:
         _pool.lock = threading.RLock()
     _pool.parallel_for = importlib.import_module(_MODULES[numba.threading_layer()]).parallel_for
     _pool.started = True
+
+
+def layer() -> str:
+    """Which of Numba's pools the threads are: ``omp``, ``tbb`` or ``workqueue``. The pool is started for it."""
+    import numba
+
+    if not _pool.started:
+        _start()
+    return numba.threading_layer()
 
 
 def _started_elsewhere() -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels.compile import CONTRACT, cache_folder, jit, numba_caches_in
+from minidl.kernels.compile import CONTRACT, jit, keep_on_disk
 from minidl.kernels.elementwise import mathematics
 
 
@@ -31,9 +31,12 @@ def compiled(function: Callable[..., Any], name: str, kinds: str, dtype: np.dtyp
     letters = {"f": "f4" if dtype.itemsize == 4 else "f8", "?": "b1"}
     signature = f"{letters['f']}({','.join([letters[k] for k in kinds])})"
     body = jit(_scalar(function, name, dtype), inline=True)
-    with numba_caches_in(cache_folder()):
-        vectorize = numba.vectorize([signature], cache=True, fastmath=set(CONTRACT))
-        return vectorize(_inlined(body, f"{name}_{dtype.name}_loop", len(kinds), function)).ufunc
+    loop = numba.vectorize(fastmath=set(CONTRACT))(
+        _inlined(body, f"{name}_{dtype.name}_loop", len(kinds), function)
+    )
+    keep_on_disk(loop._dispatcher, "cache")
+    loop.add(signature)
+    return loop.ufunc
 
 
 def _inlined(body: Any, name: str, count: int, origin: Callable[..., Any]) -> Callable[..., Any]:
