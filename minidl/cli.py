@@ -152,9 +152,7 @@ def _warmup(options: argparse.Namespace) -> int:
         _say(f"{kind:<26}{what:<26}{seconds:6.1f} s")
     took = time.perf_counter() - start
     if compiled:
-        _say(
-            f"{compiled} kernels compiled for {options.dtype} in {took:.0f} s, {loaded} found in {cache_folder()}"
-        )
+        _say(f"{compiled} kernels for {options.dtype} compiled in {took:.0f} s, and kept in {cache_folder()}")
     else:
         _say(f"all {loaded} kernels for {options.dtype} found compiled, in {cache_folder()}")
     return 0

@@ -166,7 +166,6 @@ def test_a_cache_that_stops_being_writable(tmp_path, when):
     found = _result(_start(tmp_path, "float32", f"lock {when}", before=("-c", OBEDIENT)))
     for folder in (Path(found["folder"]), *Path(found["folder"]).glob("*")):
         folder.chmod(0o755)
-    assert found["compiled"] > 0
     assert list(tmp_path.rglob("*.nb?")) == []
 
 
