@@ -94,6 +94,25 @@ x.long() ** -1 -> pow: exponent
 F.logsigmoid(x.long()) -> logsigmoid: input
 F.hardtanh(x.to(T.uint8)) -> hardtanh: the lower bound
 F.avg_pool2d(x.int()[None], 2) -> avg_pool2d: input
+F.elu(x, alpha='a') -> elu: alpha
+F.leaky_relu(x, None) -> leaky_relu: negative_slope
+F.softplus(x, beta='a') -> softplus: beta
+F.threshold(x, 'a', 0) -> threshold: threshold
+F.hardtanh(x, None, 1.0) -> hardtanh: min_val
+F.gelu(x, 'tanh') -> argument
+F.layer_norm(x, 3) -> layer_norm: normalized_shape
+F.rms_norm(x, 3) -> rms_norm: normalized_shape
+F.dropout(x, training=0) -> dropout: training
+F.nll_loss(x, T.tensor([0, 1]), x[0]) -> nll_loss: there is no gradient for weight
+F.cross_entropy(x, T.tensor([0, 1]), x[0]) -> cross_entropy: there is no gradient for weight
+F.cross_entropy(x, T.tensor([0, 1]), label_smoothing='a') -> cross_entropy: label_smoothing
+F.huber_loss(x, x, delta='a') -> huber_loss: delta
+F.smooth_l1_loss(x, x, beta='a') -> smooth_l1_loss: beta
+F.gaussian_nll_loss(x, x, T.ones(2, 3, dtype=T.int64)) -> gaussian_nll_loss: var
+F.cosine_similarity(x, x, eps='a') -> cosine_similarity: eps
+F.normalize(x, p='a') -> normalize: p
+F.interpolate(x[None], scale_factor='a') -> interpolate: scale_factor
+F.scaled_dot_product_attention(x, x, x, scale='a') -> scaled_dot_product_attention: scale
 F.max_pool2d(x.bool()[None], 2) -> max_pool2d: input
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 from minidl import tape
 from minidl.errors import DimensionError, DTypeError, ShapeError, must
 from minidl.ops.activation import _softmax
-from minidl.ops.arguments import cast, check_broadcast, check_tensor, floats, reject
+from minidl.ops.arguments import as_float, cast, check_broadcast, check_tensor, floats, reject
 from minidl.ops.dropout import dropout
 from minidl.ops.elementwise import _mask, _where
 from minidl.ops.linalg import _mT, _product
@@ -109,7 +109,7 @@ def scaled_dot_product_attention(
     _check(op, query, key, value)
     if attn_mask is not None and is_causal:
         reject(op, "attn_mask", "None where is_causal is True", "a mask")
-    if not 0 <= dropout_p <= 1:
+    if not 0 <= as_float(op, "dropout_p", dropout_p) <= 1:
         reject(op, "dropout_p", "a probability, from 0 to 1", dropout_p)
     if enable_gqa:
         if min(query.ndim, key.ndim, value.ndim) < 3:
@@ -119,7 +119,7 @@ def scaled_dot_product_attention(
     check_broadcast(op, query.shape[:-2], key.shape[:-2], value.shape[:-2])
     if scale is None:
         scale = 1.0 / math.sqrt(query.shape[-1]) if query.shape[-1] else 1.0
-    scores = _product(query * float(scale), _mT(key))  # (..., L, S)
+    scores = _product(query * as_float(op, "scale", scale), _mT(key))  # (..., L, S)
     if is_causal:
         scores = _where(np.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
     elif attn_mask is not None:

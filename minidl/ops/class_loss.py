@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DimensionError, DTypeError, ShapeError, must, warn
+from minidl.errors import DimensionError, DTypeError, GradError, ShapeError, must, warn
 from minidl.ops.activation import _log_softmax, _softmax
-from minidl.ops.arguments import check_tensor, floats, promote, reject, wants_gradient
+from minidl.ops.arguments import as_float, check_tensor, floats, promote, reject, wants_gradient
 from minidl.ops.reduce import _sum
 from minidl.ops.reduction import chosen, reduced
 from minidl.ops.shape import _reshape
@@ -148,6 +148,8 @@ def _with_classes(op: str, input: Any, target: Any, weight: Any) -> tuple[Any, A
     losses = (*input.shape[:1], *input.shape[2:]) if input.ndim > 1 else ()
     if target.shape != losses and not (input.ndim == 1 and target.shape == (1,)):
         raise ShapeError(must(op, "target", f"{losses} to match input {input.shape}", target.shape))
+    if getattr(weight, "requires_grad", False):
+        raise GradError(f"{op}: there is no gradient for weight beside classes; detach() it")
     if weight is not None and weight.dtype != input.dtype:
         raise DTypeError(must(op, "weight", f"of input's dtype {input.dtype}", weight.dtype))
     if input.ndim > 1:
@@ -235,13 +237,13 @@ def cross_entropy(
     reduction = chosen("cross_entropy", reduction, size_average, reduce)
     _check_classes("cross_entropy", input, target, weight)
     _warn_of_probabilities(input)
-    if not 0.0 <= label_smoothing <= 1.0:
+    if not 0.0 <= as_float("cross_entropy", "label_smoothing", label_smoothing) <= 1.0:
         reject("cross_entropy", "label_smoothing", "from 0 to 1", label_smoothing)
     if target.shape == input.shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     x, t, shape = _with_classes("cross_entropy", input, target, weight)
     if label_smoothing > 0:
-        q, nothing = _smoothed.with_extras(x, t, weight, ignore_index, reduction, float(label_smoothing))
+        q, nothing = _smoothed.with_extras(x, t, weight, ignore_index, reduction, label_smoothing)
         y = _sum(-q * _log_softmax(x, (1,)), (1,) if reduction == "none" else None, False) + nothing
     elif reduction == "none":
         y = _nll(_log_softmax(x, (1,)), t, weight, ignore_index, reduction)

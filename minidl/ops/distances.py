@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from minidl import tape
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_broadcast, check_tensor, dims, floating, floats, promote, reject
+from minidl.ops.arguments import (
+    as_float,
+    check_broadcast,
+    check_tensor,
+    dims,
+    floating,
+    floats,
+    promote,
+    reject,
+)
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.choice import _clamp, _minimum, clamp
 from minidl.ops.elementwise import _sqrt, _where
@@ -50,10 +59,11 @@ def normalize(
     tensor([[0.6, 0.8]])
     """
     x = floats("normalize", input)
-    along = dims("normalize", dim, x.ndim)
+    along, p = dims("normalize", dim, x.ndim), as_float("normalize", "p", p)
     if math.isinf(p) and any(x.shape[d] == 0 for d in along):
         raise ShapeError(must("normalize", "input", "not empty along dim for an infinite p", x.shape))
-    y = x / _clamp(_vector_norm(x, float(p), along, True), float(eps), math.inf)
+    least = as_float("normalize", "eps", eps)
+    y = x / _clamp(_vector_norm(x, p, along, True), least, math.inf)
     if out is None:
         return y
     check_tensor("normalize", "out", out)
@@ -92,7 +102,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     common = check_broadcast(op, a.shape, b.shape)
     along = dims(op, (as_dim(op, dim, len(common)),), len(common))
     a, b = (x if x.shape == common else tape.broadcast_to(x, common) for x in (a, b))
-    a, b = (x / _at_least(_vector_norm(x, 2.0, along, True), float(eps)) for x in (a, b))
+    a, b = (x / _at_least(_vector_norm(x, 2.0, along, True), as_float(op, "eps", eps)) for x in (a, b))
     return _sum(a * b, along, False)
 
 
@@ -113,8 +123,8 @@ def pairwise_distance(
     check_tensor(op, "x1", x1)
     check_tensor(op, "x2", x2)
     check_broadcast(op, x1.shape, x2.shape)
-    d = floats(op, x1 - x2 + float(eps), "x1 - x2")
-    return _vector_norm(d, float(p), (d.ndim - 1,) if d.ndim else (), keepdim)
+    d = floats(op, x1 - x2 + as_float(op, "eps", eps), "x1 - x2")
+    return _vector_norm(d, as_float(op, "p", p), (d.ndim - 1,) if d.ndim else (), keepdim)
 
 
 def triplet_margin_loss(
@@ -162,7 +172,7 @@ def triplet_margin_loss(
     far: Any = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = _minimum(far, pairwise_distance(positive, negative, p, eps))
-    return reduced(_clamp(float(margin) + near - far, 0.0, math.inf), reduction)
+    return reduced(_clamp(as_float(op, "margin", margin) + near - far, 0.0, math.inf), reduction)
 
 
 def cosine_embedding_loss(
@@ -206,7 +216,8 @@ def cosine_embedding_loss(
     check_broadcast(op, cosine.shape, target.shape)
     alike = _where(target == 1, 1.0 - cosine, 0.0)
     return reduced(
-        alike + _where(target == -1, _clamp(cosine - float(margin), 0.0, math.inf), 0.0), reduction
+        alike + _where(target == -1, _clamp(cosine - as_float(op, "margin", margin), 0.0, math.inf), 0.0),
+        reduction,
     )
 
 

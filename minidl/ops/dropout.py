@@ -9,7 +9,7 @@ import numpy as np
 
 from minidl import random
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_float, check_tensor, reject
+from minidl.ops.arguments import as_float, check_bool, check_tensor, reject
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def _dropped(op: str, draw: Op, input: Any, p: float, training: bool, inplace: b
     check_tensor(op, "input", input)
     if not 0 <= as_float(op, "p", p) <= 1:
         reject(op, "p", "a probability, from 0 to 1", p)
+    check_bool(op, "training", training)
     if not training or p == 0:
         return input
     if input.dtype.kind != "f":

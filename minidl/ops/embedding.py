@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, check_tensor, numeric, plain, reject
+from minidl.ops.arguments import as_float, as_int, check_tensor, numeric, plain, reject
 from minidl.ops.indexing import _sum_at
 from minidl.tape import Op
 
@@ -117,7 +117,12 @@ def embedding(
         bad = index.min() if index.min() < 0 else index.max()
         raise DimensionError(must("embedding", "input", f"in [0, {rows - 1}] for {rows} rows", bad))
     if max_norm is not None:
-        _shorten(weight, index, float(max_norm), float(norm_type))
+        _shorten(
+            weight,
+            index,
+            as_float("embedding", "max_norm", max_norm),
+            as_float("embedding", "norm_type", norm_type),
+        )
     return _lookup(weight, input, padding_idx, bool(scale_grad_by_freq))
 
 

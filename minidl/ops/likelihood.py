@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import check_broadcast, check_tensor, floating, plain, promote, reject
+from minidl.ops.arguments import (
+    as_float,
+    check_broadcast,
+    check_tensor,
+    floating,
+    floats,
+    plain,
+    promote,
+    reject,
+)
 from minidl.ops.elementwise import _where
 from minidl.ops.reduce import _sum
 from minidl.ops.reduction import chosen, reduced
@@ -110,6 +119,7 @@ def gaussian_nll_loss(
     Raises:
         ShapeError: the shapes do not fit.
         ArgumentError: a variance is negative, or the reduction does not exist.
+        DTypeError: the variances are not floats.
 
     >>> import minidl
     >>> zero, two = minidl.tensor([0.0]), minidl.tensor([2.0])
@@ -122,8 +132,7 @@ def gaussian_nll_loss(
     if isinstance(var, (int, float)):
         var_tensor: Any = np.full(x.shape, var, x.dtype if x.dtype.kind == "f" else np.float32)
     else:
-        check_tensor(op, "var", var)
-        var_tensor = var
+        var_tensor = floats(op, var, "var")
     if var_tensor.shape != input.shape:
         if var_tensor.shape == input.shape[:-1]:
             var_tensor = _reshape(var_tensor, (*var_tensor.shape, 1))
@@ -132,7 +141,7 @@ def gaussian_nll_loss(
             raise ShapeError(must(op, "var", expected, var_tensor.shape))
     if np.any(plain(var_tensor) < 0):
         reject(op, "var", "not negative", float(np.min(plain(var_tensor))))
-    error, v = promote(op, x - t, _at_least(floating(op, var_tensor, "var"), eps))
+    error, v = promote(op, x - t, _at_least(var_tensor, as_float(op, "eps", eps)))
     losses = 0.5 * (np.log(v) + error * error / v)
     return reduced(losses + 0.5 * math.log(2.0 * math.pi) if full else losses, reduction)
 

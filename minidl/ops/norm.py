@@ -187,9 +187,16 @@ def batch_norm(
     return _scale_and_shift(input, scale, -mean * scale if b is None else b - mean * scale)
 
 
+def as_sizes(op: str, normalized_shape: Any) -> tuple[int, ...]:
+    """The sizes of the dimensions to normalise over, which PyTorch's functions do not take as an int."""
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise DTypeError(must(op, "normalized_shape", "a tuple of ints", type(normalized_shape).__name__))
+    return as_shape(op, (normalized_shape,), "normalized_shape")
+
+
 def layer_norm(
     input: Tensor,
-    normalized_shape: int | Sequence[int],
+    normalized_shape: Sequence[int],
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
@@ -198,7 +205,7 @@ def layer_norm(
 
     Args:
         input: (..., *normalized_shape).
-        normalized_shape: the sizes of the dimensions to normalise over; an int for the last one.
+        normalized_shape: the sizes of the dimensions to normalise over, a tuple or list.
         weight: normalized_shape, or None for ones.
         bias: normalized_shape, or None for zeros.
         eps: added to the variance.
@@ -212,7 +219,7 @@ def layer_norm(
     tensor([[-1.,  1.],
             [-1.,  1.]])
     """
-    sizes = as_shape("layer_norm", (normalized_shape,), "normalized_shape")
+    sizes = as_sizes("layer_norm", normalized_shape)
     _check_parameters("layer_norm", input, sizes, weight=weight, bias=bias)
     if not sizes or input.shape[-len(sizes) :] != sizes:
         raise ShapeError(must("layer_norm", "input", f"(..., {', '.join(map(str, sizes))})", input.shape))

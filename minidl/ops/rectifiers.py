@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.errors import DimensionError, ShapeError, must
 from minidl.kernels.elementwise import formula
-from minidl.ops.arguments import check_dtype, check_tensor, floats, numeric, one_of, reject
+from minidl.ops.arguments import as_float, check_dtype, check_tensor, floats, numeric, one_of, reject
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.choice import _clamp_integers
 from minidl.ops.elementwise import _mask, _sigmoid, _where
@@ -99,6 +99,8 @@ def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tens
     >>> minidl.nn.functional.hardtanh(minidl.tensor([-3.0, 0.5, 3.0]))
     tensor([-1. ,  0.5,  1. ])
     """
+    for name, bound in (("min_val", min_val), ("max_val", max_val)):
+        as_float("hardtanh", name, bound)
     if min_val > max_val:
         reject("hardtanh", "min_val", f"at most max_val ({max_val})", min_val)
     return _between("hardtanh", input, min_val, max_val)
@@ -150,6 +152,8 @@ def threshold(input: Tensor, threshold: float, value: float) -> Tensor:
     tensor([-7.,  2.])
     """
     x = numeric("threshold", input)
+    for name, number_given in (("threshold", threshold), ("value", value)):
+        as_float("threshold", name, number_given)
     number = float if x.dtype.kind == "f" else int
     return _threshold(x, number(threshold), number(value))
 
@@ -164,7 +168,7 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> minidl.nn.functional.leaky_relu(minidl.tensor([-10.0, 2.0]), 0.5)
     tensor([-5.,  2.])
     """
-    return _leaky_relu(floats("leaky_relu", input), float(negative_slope))
+    return _leaky_relu(floats("leaky_relu", input), as_float("leaky_relu", "negative_slope", negative_slope))
 
 
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
@@ -278,7 +282,7 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     >>> minidl.nn.functional.elu(minidl.tensor([-100.0, 2.0]))
     tensor([-1.,  2.])
     """
-    return _elu(floats("elu", input), float(alpha), 1.0)
+    return _elu(floats("elu", input), as_float("elu", "alpha", alpha), 1.0)
 
 
 def selu(input: Tensor) -> Tensor:
@@ -294,7 +298,7 @@ def selu(input: Tensor) -> Tensor:
     return _elu(floats("selu", input), 1.6732632423543772 * 1.0507009873554805, 1.0507009873554805)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """``x * P(Z <= x)`` for a standard normal Z: ``x/2 * (1 + erf(x / sqrt(2)))`` (Hendrycks & Gimpel, 2016).
 
     ``approximate="tanh"`` is the older form, ``x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3)))``.
@@ -350,7 +354,8 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     >>> minidl.nn.functional.softplus(minidl.tensor([0.0, 100.0]))  # log 2 = 0.6931
     tensor([  0.6931, 100.    ])
     """
-    return _softplus(floats("softplus", input), float(beta), float(threshold))
+    x = floats("softplus", input)
+    return _softplus(x, as_float("softplus", "beta", beta), as_float("softplus", "threshold", threshold))
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops.adaptive_pool import average_to
-from minidl.ops.arguments import as_int, cast, check_tensor, one_of, reject, widened
+from minidl.ops.arguments import as_float, as_int, cast, check_tensor, one_of, reject, widened
 from minidl.ops.shape import _zeros, along
 from minidl.tape import Op
 
@@ -176,7 +176,7 @@ def _sizes_and_scales(
         if recompute:
             reject(op, "recompute_scale_factor", "None or False where size is given", recompute)
         return [as_int(op, "size", v) for v in values], [None] * len(spatial)
-    scales = [float(v) for v in values]
+    scales = [as_float(op, "scale_factor", v) for v in values]
     sizes = [math.floor(n * s) for n, s in zip(spatial, scales, strict=True)]
     return sizes, [None] * len(spatial) if recompute else [*scales]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, must
-from minidl.ops.arguments import reject
+from minidl.ops.arguments import as_float, reject
 from minidl.ops.choice import _clamp
 from minidl.ops.loss import _numbers, check_weight, l1_loss
 from minidl.ops.reduction import chosen, reduced
@@ -55,11 +55,12 @@ def smooth_l1_loss(
     tensor([0.125, 2.5  ])
     """
     reduction = chosen("smooth_l1_loss", reduction, size_average, reduce)
+    beta = as_float("smooth_l1_loss", "beta", beta)
     if beta < 0:
         reject("smooth_l1_loss", "beta", "not negative", beta)
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    losses = _huber(_difference("smooth_l1_loss", input, target), float(beta)) / float(beta)
+    losses = _huber(_difference("smooth_l1_loss", input, target), beta) / beta
     return reduced(losses, reduction)
 
 
@@ -88,9 +89,10 @@ def huber_loss(
     tensor([0.5, 4. ])
     """
     chosen("huber_loss", reduction)
+    delta = as_float("huber_loss", "delta", delta)
     if not delta > 0:
         reject("huber_loss", "delta", "positive", delta)
-    losses = _huber(_difference("huber_loss", input, target), float(delta))
+    losses = _huber(_difference("huber_loss", input, target), delta)
     if weight is not None:
         check_weight("huber_loss", weight, input)
         losses = losses * weight

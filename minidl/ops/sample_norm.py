@@ -13,8 +13,7 @@ import numpy as np
 
 from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import as_int, cast, check_tensor, floats, reject, widened
-from minidl.ops.arguments import shape as as_shape
-from minidl.ops.norm import _check_parameters, _track, batch_norm, normalized
+from minidl.ops.norm import _check_parameters, _track, as_sizes, batch_norm, normalized
 from minidl.ops.reduce import _mean
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
@@ -161,7 +160,7 @@ def rms_norm(
 
     Args:
         input: (..., *normalized_shape).
-        normalized_shape: the sizes of the dimensions to normalise over; an int will do for the last one.
+        normalized_shape: the sizes of the dimensions to normalise over, a tuple or list.
         weight: normalized_shape, or None for ones.
         eps: added to the mean square; by default the dtype's machine epsilon (float16 is computed in float32).
 
@@ -174,7 +173,7 @@ def rms_norm(
     tensor([0.2, 1.4])
     """
     check_tensor("rms_norm", "input", input)
-    sizes = as_shape("rms_norm", (normalized_shape,), "normalized_shape")
+    sizes = as_sizes("rms_norm", normalized_shape)
     if not sizes:
         raise ShapeError(must("rms_norm", "normalized_shape", "of at least one dimension", sizes))
     if input.dtype.kind != "f":

@@ -125,8 +125,14 @@ def test_layer_norm(shape: tuple[int, ...], sizes: tuple[int, ...], parameters: 
     )
 
 
-def test_layer_norm_takes_one_size() -> None:
-    check_parity(lambda x: layer_norm(x, 5), lambda x: F.layer_norm(x, (5,)), normal(4, 5))
+def test_layer_norm_takes_no_int() -> None:
+    x = normal(4, 5)
+    both_raise(
+        DTypeError,
+        "layer_norm: normalized_shape must be a tuple of ints, got int",
+        lambda: layer_norm(from_numpy(x), 5),
+        lambda: F.layer_norm(torch.from_numpy(x), 5),
+    )
 
 
 def _t(*shape: int, dtype: Any = np.float32) -> Any:
