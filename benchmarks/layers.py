@@ -21,7 +21,7 @@ TOLERANCE = 1e-3
 
 
 class Work(NamedTuple):
-    """What is measured: the shape of the input, and what is computed from it, given functional and extra tensors."""
+    """What is measured: the input's shape; what is computed, given functional, the input and further tensors."""
 
     shape: tuple[int, ...]
     compute: Callable[..., Any]
@@ -80,7 +80,9 @@ WORKS["layer_norm 64x512x768"] = Work(
     (64, 512, 768), lambda F, x, w, b: F.layer_norm(x, (768,), w, b), _feature_parameters
 )
 WORKS["rms_norm 64x512x768"] = Work(
-    (64, 512, 768), lambda F, x, w, _b: F.rms_norm(x, (768,), w), _feature_parameters
+    (64, 512, 768),
+    lambda F, x, w: F.rms_norm(x, (768,), w, 1e-6),
+    lambda shape: _feature_parameters(shape)[:1],
 )
 for _shape in ((256, 1000), (4096, 1000), (64, 12, 128, 128)):
     WORKS[f"softmax {_label(_shape)}"] = Work(_shape, lambda F, x: F.softmax(x, -1))

@@ -11,17 +11,31 @@ read.
 ...     pass
 """
 
-from minidl.kernels import adam, avg_pool2d, bce_with_logits, conv2d, matmul, max_pool2d, relu, rmsprop, sgd
+from minidl.kernels import (
+    adam,
+    affine,
+    avg_pool2d,
+    bce_with_logits,
+    conv2d,
+    matmul,
+    max_pool2d,
+    normalize,
+    relu,
+    rmsprop,
+    sgd,
+)
 from minidl.kernels.registry import available, operations, register, use
 
 __all__ = [
     "adam",
+    "affine",
     "available",
     "avg_pool2d",
     "bce_with_logits",
     "conv2d",
     "matmul",
     "max_pool2d",
+    "normalize",
     "operations",
     "register",
     "relu",

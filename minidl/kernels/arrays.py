@@ -71,6 +71,15 @@ def flat(a: np.ndarray, axes: tuple[int, ...] | None) -> np.ndarray:
     return plain(a if axes is None else a.transpose(axes)).reshape(-1)
 
 
+def empty_channels_last(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array (N, C, ...) whose memory is in the order N, ..., C.
+
+    It owns that memory, so the tape may add to a gradient in place, as it may not where it sees a transposed view.
+    """
+    like = np.moveaxis(np.empty((2,) * len(shape), np.int8), -1, 1)
+    return np.empty_like(like, dtype, shape=shape)
+
+
 class _WriteableView:
     """Presents an array's memory to NumPy as writeable, and keeps the array alive meanwhile."""
 

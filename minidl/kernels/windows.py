@@ -54,17 +54,6 @@ def to_nchw(x: np.ndarray) -> np.ndarray:
     return x.transpose(0, 3, 1, 2)
 
 
-_CHANNELS_LAST = np.empty((2, 2, 2, 2), np.int8).transpose(0, 3, 1, 2)
-
-
-def empty_nchw(shape: Shape4, dtype: np.dtype) -> np.ndarray:
-    """An array N C H W in channels-last memory, which owns that memory: the tape may then add to a gradient in place.
-
-    (A view, such as ``to_nchw`` gives, may be of an array that someone else holds.)
-    """
-    return np.empty_like(_CHANNELS_LAST, dtype, shape=shape)
-
-
 def pad_nhwc(x: np.ndarray, padding: Pair, value: float = 0.0, extra: Pair = (0, 0)) -> np.ndarray:
     """An N H W C array with ``padding`` rows and columns of ``value`` around it, and ``extra`` ones at the end."""
     (ph, pw), (eh, ew) = padding, extra

@@ -10,6 +10,8 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
+from minidl.kernels import affine
+from minidl.kernels import normalize as kernels
 from minidl.ops.arguments import cast, check_dtype, check_tensor, reject, widened
 from minidl.ops.arguments import shape as as_shape
 from minidl.ops.reduce import _sum
@@ -22,16 +24,36 @@ if TYPE_CHECKING:
 Axes = tuple[int, ...]
 
 
-def _mean(x: np.ndarray, axes: Axes) -> np.ndarray:
-    """The mean over ``axes``, kept as dimensions of size 1.
+def _normalize_joint(
+    needs: Any,
+    g: Any,
+    _y: Any,
+    x: Any,
+    w: Any,
+    _b: Any,
+    axes: Axes,
+    eps: float,
+    center: bool,
+    mean: Any,
+    var: Any,
+) -> Any:
+    """The gradients with respect to x, w and b: see :mod:`minidl.kernels.normalize`."""
+    if mean is not None:
+        parameters = getattr(_b if w is None else w, "shape", None)
+        return kernels.backward(needs[:3], g, x, w, parameters, axes, eps, center, mean, var)
+    # Under create_graph: all of it once more, so that it can be differentiated.
+    count = _count(x.shape, axes)
+    away = x - _sum(x, axes, True) / count if center else x
+    rstd = 1.0 / np.sqrt(_sum(away * away, axes, True) / count + eps)
+    n = away * rstd
+    h = g if w is None else g * w
+    dx = h - n * (_sum(h * n, axes, True) / count)
+    if center:
+        dx = dx - _sum(h, axes, True) / count
+    return dx * rstd, g * n if needs[1] else None, g if needs[2] else None
 
-    Samples are added in double precision: a running sum over a large batch would lose float32's last digits. Within
-    a sample float32 will do.
-    """
-    first, *others = axes
-    sums = np.sum(x, axis=tuple(others), keepdims=True) if others else x
-    total = np.sum(sums, axis=first, keepdims=True, dtype=np.float64)
-    return (total / _count(x.shape, axes)).astype(x.dtype)
+
+_normalize = Op("normalize", kernels.forward, joint=_normalize_joint, caches=2)
 
 
 def _count(shape: Sequence[int], axes: Axes) -> float:
@@ -39,63 +61,20 @@ def _count(shape: Sequence[int], axes: Axes) -> float:
     return math.prod(shape[axis] for axis in axes) or math.nan
 
 
-def _normalize_forward(x: np.ndarray, w: Any, b: Any, axes: Axes, eps: float) -> tuple[np.ndarray, ...]:
-    """``(x - mean) / sqrt(var + eps) * w + b``, the mean and the variance.
+def normalized(x: Any, w: Any, b: Any, axes: Axes, eps: float, center: bool = True) -> tuple[Any, Any, Any]:
+    """``x`` normalised over ``axes``, its mean and its variance; float16 is computed, and measured, in float32.
 
-    The variance is the mean of the squared distances from the mean, in a second pass: the mean of the squares less
-    the square of the mean would cancel where the mean is large.
+    Without ``center``, it is only divided by the root of the mean square.
     """
-    mean = _mean(x, axes)
-    y = x - mean
-    var = _mean(np.square(y), axes)
-    scale = 1.0 / np.sqrt(var + eps)
-    y *= scale if w is None else scale * w
-    if b is not None:
-        y += b
-    return y, mean, var
-
-
-def _normalize_joint(
-    needs: Any, g: Any, _y: Any, x: Any, w: Any, _b: Any, axes: Axes, eps: float, mean: Any, var: Any
-) -> Any:
-    """The gradients with respect to x, w and b (Ioffe & Szegedy, 2015, section 3).
-
-    With n = (x - mean) / std, the gradient h = g * w of n goes to x in three ways: directly, through the mean and
-    through the variance:  dx = (h - mean(h) - n * mean(h * n)) / std.
-    """
-    count = _count(x.shape, axes)
-    if mean is None:  # under create_graph: once more, so that it can be differentiated
-        mean = _sum(x, axes, True) / count
-        var = _sum((x - mean) * (x - mean), axes, True) / count
-    rstd = 1.0 / np.sqrt(var + eps)
-    n = (x - mean) * rstd
-    dx = None
-    if needs[0]:
-        h = g if w is None else g * w
-        dx = (h - (_sum(h, axes, True) + n * _sum(h * n, axes, True)) / count) * rstd
-    return dx, g * n if needs[1] else None, g if needs[2] else None
-
-
-_normalize = Op("normalize", _normalize_forward, joint=_normalize_joint, caches=2)
-
-
-def normalized(x: Any, w: Any, b: Any, axes: Axes, eps: float) -> tuple[Any, Any, Any]:
-    """``x`` normalised over ``axes``, its mean and its variance; float16 is computed, and measured, in float32."""
     if x.dtype == dtypes.float16:
-        y, mean, var = _normalize.with_extras(widened(x), widened(w), widened(b), axes, eps)
+        y, mean, var = _normalize.with_extras(widened(x), widened(w), widened(b), axes, eps, center)
         return cast(y, x.dtype), mean, var
-    return _normalize.with_extras(x, w, b, axes, eps)
-
-
-def _scale_and_shift_forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    y = x * scale
-    y += shift
-    return y
+    return _normalize.with_extras(x, w, b, axes, eps, center)
 
 
 _scale_and_shift = Op(
     "batch_norm",
-    _scale_and_shift_forward,
+    affine.forward,
     lambda g, _y, _x, scale, _shift: g * scale,
     lambda g, _y, x, _scale, _shift: g * x,
     lambda g, _y, _x, _scale, _shift: g,

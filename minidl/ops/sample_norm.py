@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl import dtypes
 from minidl.errors import DTypeError, ShapeError, must
-from minidl.ops.arguments import as_int, cast, check_tensor, floats, reject, widened
+from minidl.ops.arguments import as_int, check_tensor, floats, reject
 from minidl.ops.norm import _check_parameters, _track, as_sizes, batch_norm, normalized
 from minidl.ops.reduce import _mean
 from minidl.ops.shape import _reshape
-from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
@@ -123,31 +123,6 @@ def instance_norm(
     return y
 
 
-def _rms_norm_forward(
-    x: np.ndarray, w: Any, axes: tuple[int, ...], eps: float
-) -> tuple[np.ndarray, np.ndarray]:
-    count = math.prod(x.shape[axis] for axis in axes) or 1
-    scale = 1.0 / np.sqrt(np.sum(np.square(x), axis=axes, keepdims=True) / count + eps)
-    return x * scale if w is None else x * scale * w, scale
-
-
-def _rms_norm_joint(
-    needs: Any, g: Any, _y: Any, x: Any, w: Any, axes: tuple[int, ...], eps: float, scale: Any
-) -> Any:
-    """With n = x * scale, the gradient h = g * w of n goes to x directly and through the scale."""
-    if scale is None:  # under create_graph: once more, so that it can be differentiated
-        scale = 1.0 / np.sqrt(_mean(x * x, axes, True) + eps)
-    n = x * scale
-    dx = None
-    if needs[0]:
-        h = g if w is None else g * w
-        dx = (h - n * _mean(h * n, axes, True)) * scale
-    return dx, g * n if needs[1] else None
-
-
-_rms_norm = Op("rms_norm", _rms_norm_forward, joint=_rms_norm_joint, caches=1)
-
-
 def rms_norm(
     input: Tensor,
     normalized_shape: Sequence[int],
@@ -181,6 +156,6 @@ def rms_norm(
     _check_parameters("rms_norm", input, sizes, weight=weight)
     if input.shape[-len(sizes) :] != sizes:
         raise ShapeError(must("rms_norm", "input", f"(..., {', '.join(map(str, sizes))})", input.shape))
-    x, w = widened(input), widened(weight)
-    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
-    return cast(_rms_norm(x, w, tuple(range(input.ndim - len(sizes), input.ndim)), eps), input.dtype)
+    if eps is None:
+        eps = float(np.finfo(np.promote_types(input.dtype, dtypes.float32)).eps)
+    return normalized(input, weight, None, tuple(range(input.ndim - len(sizes), input.ndim)), eps, False)[0]

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels.arrays import compiled_for, plain
+from minidl.kernels.arrays import compiled_for, empty_channels_last, plain
 from minidl.kernels.avg_pool2d.reference import divisors
 from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
-from minidl.kernels.windows import Pair, Shape4, empty_nchw, to_nhwc
+from minidl.kernels.windows import Pair, Shape4, to_nhwc
 
 
 def supports(dtype: np.dtype) -> bool:
@@ -38,7 +38,7 @@ def forward(
     """See ``minidl.kernels.avg_pool2d.forward``."""
     n, c, h, w = x.shape
     divisor = divisors((h, w), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    y = empty_nchw((n, c, *divisor.shape[:2]), x.dtype)
+    y = empty_channels_last((n, c, *divisor.shape[:2]), x.dtype)
     size = y.size * kernel_size[0] * kernel_size[1]
     _forward.sized(size)(plain(to_nhwc(x)), divisor[:, :, 0], to_nhwc(y), kernel_size, stride, padding)
     return y
@@ -57,7 +57,7 @@ def input_grad(
     """See ``minidl.kernels.avg_pool2d.input_grad``."""
     h, w = x_shape[2:]
     divisor = divisors((h, w), kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    dx = empty_nchw(x_shape, g.dtype)
+    dx = empty_channels_last(x_shape, g.dtype)
     arrays = plain(to_nhwc(g)), divisor[:, :, 0], to_nhwc(dx)
     _input_grad.sized(dx.size)(*arrays, kernel_size, stride, padding)
     return dx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from minidl.kernels.cases import activations, convolutions, losses, matmul, optimizer_steps, pooling
+from minidl.kernels.cases import activations, convolutions, losses, matmul, norms, optimizer_steps, pooling
 from minidl.kernels.cases.case import Case
 
 __all__ = ["CASES", "Case"]
@@ -15,5 +15,6 @@ CASES: dict[str, Callable[[], Iterator[Case]]] = {
     **activations.CASES,
     **pooling.CASES,
     **losses.CASES,
+    **norms.CASES,
     **optimizer_steps.CASES,
 }

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from minidl.kernels.arrays import compiled_for, plain
+from minidl.kernels.arrays import compiled_for, empty_channels_last, plain
 from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
-from minidl.kernels.windows import Pair, Shape4, empty_nchw, output_sizes, to_nhwc
+from minidl.kernels.windows import Pair, Shape4, output_sizes, to_nhwc
 
 # What the compiled functions get in their place.
 NO_INDICES = np.empty((1, 0, 1, 0), np.int32)
@@ -47,8 +47,8 @@ def forward(
     """See ``minidl.kernels.max_pool2d.forward``."""
     n, c, h, w = x.shape
     oh, ow = output_sizes((h, w), kernel_size, stride, padding, dilation, ceil_mode)
-    y = empty_nchw((n, c, oh, ow), x.dtype)
-    indices = empty_nchw(y.shape, np.dtype(np.int32)) if want_indices else NO_INDICES
+    y = empty_channels_last((n, c, oh, ow), x.dtype)
+    indices = empty_channels_last(y.shape, np.dtype(np.int32)) if want_indices else NO_INDICES
     arrays = plain(to_nhwc(x)), to_nhwc(y), to_nhwc(indices), want_indices
     size = y.size * kernel_size[0] * kernel_size[1]
     whole = 2 * oh <= h and 2 * ow <= w
@@ -69,7 +69,7 @@ def input_grad(
     dilation: Pair,
 ) -> np.ndarray:
     """See ``minidl.kernels.max_pool2d.input_grad``."""
-    dx = empty_nchw(x_shape, g.dtype)
+    dx = empty_channels_last(x_shape, g.dtype)
     extent = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel_size, strict=True))
     _input_grad.sized(dx.size)(
         plain(to_nhwc(g)), plain(to_nhwc(indices)), to_nhwc(dx), extent, stride, padding
@@ -80,7 +80,7 @@ def input_grad(
 def scatter(g: np.ndarray, indices: np.ndarray, x_shape: Shape4) -> np.ndarray:
     """See ``minidl.kernels.max_pool2d.scatter``."""
     n, c, h, w = x_shape
-    dx = empty_nchw(x_shape, g.dtype)
+    dx = empty_channels_last(x_shape, g.dtype)
     dx[...] = 0
     windows, target = (n, g.shape[2] * g.shape[3], c), to_nhwc(dx).reshape(n, h * w, c)
     _scatter.sized(g.size)(
@@ -93,7 +93,7 @@ def gather(v: np.ndarray, indices: np.ndarray) -> np.ndarray:
     """See ``minidl.kernels.max_pool2d.gather``."""
     n, c, h, w = v.shape
     windows = (n, indices.shape[2] * indices.shape[3], c)
-    out = empty_nchw(indices.shape, v.dtype)
+    out = empty_channels_last(indices.shape, v.dtype)
     source, places = plain(to_nhwc(v)).reshape(n, h * w, c), plain(to_nhwc(indices)).reshape(windows)
     _gather.sized(out.size)(source, places, to_nhwc(out).reshape(windows))
     return out

@@ -3,7 +3,8 @@
 What this does about the machine: the work is one comparison per element, so all there is to gain is in the traffic.
 NumPy's ``maximum`` is vector code too, but runs in one thread, which cannot keep the memory busy; and the gradient
 takes it a pass for the comparison, one to spread the bits of the mask, and one to apply them. Here blocks of
-contiguous memory, whatever the order of the axes, are compared and written by as many threads as there are.
+contiguous memory, whatever the order of the axes, are compared and written by as many threads as there are. The last
+block comes first: whatever computed the input wrote that last, so it is the part that the cache still holds.
 """
 
 from __future__ import annotations
@@ -47,8 +48,16 @@ def _forward(pool: Any, blocks: Any, x: Any, y: Any) -> None:
 
 
 @jit
+def _from_the_end(block: Any, size: Any) -> Any:
+    """Where the block lies, the last one first."""
+    start = ((size - 1) // BLOCK - block) * BLOCK
+    return slice(start, start + BLOCK)
+
+
+@jit
 def _positive(block: Any, x: Any, y: Any) -> None:
-    x, y = x[block * BLOCK : (block + 1) * BLOCK], y[block * BLOCK : (block + 1) * BLOCK]
+    part = _from_the_end(block, x.size)
+    x, y = x[part], y[part]
     zero = x.dtype.type(0)
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]
@@ -61,7 +70,7 @@ def _input_grad(pool: Any, blocks: Any, g: Any, y: Any, dx: Any) -> None:
 
 @jit
 def _where_positive(block: Any, g: Any, y: Any, dx: Any) -> None:
-    part = slice(block * BLOCK, (block + 1) * BLOCK)
+    part = _from_the_end(block, g.size)
     g, y, dx = g[part], y[part], dx[part]
     zero = g.dtype.type(0)
     for i in range(g.size):
