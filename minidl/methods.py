@@ -298,6 +298,9 @@ class Methods:
         in_place("zero_", replace.zero),
     )
     normal_, uniform_ = in_place("normal_", replace.normal), in_place("uniform_", replace.uniform)
+    random_, exponential_ = in_place("random_", replace.random), in_place("exponential_", replace.exponential)
+    log_normal_, cauchy_ = in_place("log_normal_", replace.log_normal), in_place("cauchy_", replace.cauchy)
+    geometric_ = in_place("geometric_", replace.geometric)
     sin_, cos_, tan_ = in_place("sin_", sin), in_place("cos_", cos), in_place("tan_", tan)
     asin_ = arcsin_ = in_place("asin_", asin)
     acos_ = arccos_ = in_place("acos_", acos)

@@ -26,10 +26,10 @@ scatter_add searchsorted select sigmoid sign sin sinh softmax log_softmax sort s
 std_mean sub subtract sum swapaxes swapdims t take_along_dim tan tanh tensordot tile topk trace transpose tril triu
 true_divide trunc unbind unflatten unique unsqueeze var var_mean view vstack where zero_ zeros zeros_like from_numpy
 as_tensor tensor manual_seed initial_seed to type type_as float double long half int short byte char bool size dim
-ndimension numpy item tolist stride data T mT new_zeros new_ones new_full new_empty new_tensor uniform_
-is_floating_point is_complex is_signed element_size itemsize nbytes data_ptr is_cuda is_cpu requires_grad grad grad_fn
-is_leaf backward retain_grad register_hook prelu conv1d conv2d conv_transpose1d conv_transpose2d avg_pool1d
-adaptive_avg_pool1d pixel_shuffle cosine_similarity pairwise_distance
+ndimension numpy item tolist stride data T mT new_zeros new_ones new_full new_empty new_tensor uniform_ random_
+exponential_ log_normal_ cauchy_ geometric_ is_floating_point is_complex is_signed element_size itemsize nbytes
+data_ptr is_cuda is_cpu requires_grad grad grad_fn is_leaf backward retain_grad register_hook prelu conv1d conv2d
+conv_transpose1d conv_transpose2d avg_pool1d adaptive_avg_pool1d pixel_shuffle cosine_similarity pairwise_distance
 """
 
 FUNCTIONAL = """

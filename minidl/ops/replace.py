@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import ShapeError, must
+from minidl.errors import DTypeError, ShapeError, must
 from minidl.ops.arguments import (
+    as_int,
     cast,
     check_broadcast,
     check_tensor,
     converted,
     floats,
     is_array,
+    numeric,
     plain,
     reject,
 )
@@ -82,6 +84,71 @@ def uniform(
     if low > high:
         reject("uniform", "high", f"at least low = {low}", high)
     return _replace_by_constant(input, low + (high - low) * _draw(input, numpy_generator(generator).random))
+
+
+def exponential(input: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Numbers drawn from the exponential distribution, of density ``lambd * exp(-lambd * x)``."""
+    floats("exponential", input)
+    if not lambd > 0:
+        reject("exponential", "lambd", "positive", lambd)
+    return _replace_by_constant(input, _draw(input, numpy_generator(generator).standard_exponential) / lambd)
+
+
+def log_normal(
+    input: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Numbers whose logarithms are drawn from the normal distribution of that mean and standard deviation."""
+    floats("log_normal", input)
+    if not std > 0:
+        reject("log_normal", "std", "positive", std)
+    drawn = _draw(input, numpy_generator(generator).standard_normal)
+    return _replace_by_constant(input, np.exp(mean + std * drawn))
+
+
+def cauchy(
+    input: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Numbers drawn from the Cauchy distribution, of density ``sigma / (pi * ((x - median)^2 + sigma^2))``."""
+    floats("cauchy", input)
+    if not sigma > 0:
+        reject("cauchy", "sigma", "positive", sigma)
+    drawn = numpy_generator(generator).standard_cauchy(input.shape)
+    return _replace_by_constant(input, median + sigma * drawn)
+
+
+def geometric(input: Tensor, p: float, *, generator: Generator | None = None) -> Tensor:
+    """Numbers of trials up to the first success, each of which succeeds with probability ``p``."""
+    numeric("geometric", input)
+    if not 0 < p < 1:
+        reject("geometric", "p", "above 0 and below 1", p)
+    return _replace_by_constant(input, numpy_generator(generator).geometric(p, input.shape))
+
+
+def random(input: Tensor, *bounds: int | None, generator: Generator | None = None) -> Tensor:
+    """Whole numbers drawn with equal probability: ``random_(to)`` from 0 up to, without, ``to``; ``random_(from, to)``.
+
+    Without ``to``, up to the largest number of the dtype; for floats, the largest up to which they hold all.
+
+    Raises:
+        DTypeError: a bound is no int.
+        ArgumentError: there are none between the bounds, or the dtype does not hold them.
+    """
+    check_tensor("random", "input", input)
+    kind = input.dtype.kind
+    limits = (0, 1) if kind == "b" else (np.iinfo(input.dtype).min, np.iinfo(input.dtype).max) if kind in "iu" else (
+        -(2 ** (np.finfo(input.dtype).nmant + 1)), 2 ** (np.finfo(input.dtype).nmant + 1)
+    )  # fmt: skip
+    if len(bounds) > 2:
+        raise DTypeError(must("random", "the arguments", "(), (to) or (from, to)", bounds))
+    first, last = (0, *bounds) if len(bounds) == 1 else bounds or (0, None)
+    low = as_int("random", "from", first)
+    end = int(limits[1]) + 1 if last is None else as_int("random", "to", last)
+    if not low < end:
+        reject("random", "to", f"above from = {low}", end)
+    for name, value in (("from", low), ("to - 1", end - 1)):
+        if not limits[0] <= value <= limits[1]:
+            reject("random", name, f"in [{limits[0]}, {limits[1]}] for {input.dtype}", value)
+    return _replace_by_constant(input, numpy_generator(generator).integers(low, end, input.shape))
 
 
 def _draw(input: Any, source: Any) -> np.ndarray:
