@@ -9,6 +9,7 @@ from typing import Any
 
 from minidl import accelerator as accelerator
 from minidl import autograd as autograd
+from minidl import backends as backends
 from minidl import cuda as cuda
 from minidl import data as data
 from minidl import errors as errors

@@ -55,6 +55,22 @@ def test_pytorchs_lines_about_devices_run_as_they_are() -> None:
         assert next(layer.parameters()).device == device
 
 
+def test_backends_that_are_not_there() -> None:
+    torch = pytest.importorskip("torch")
+    for T in (minidl, torch):
+        device = "cuda" if T.cuda.is_available() else "mps" if T.backends.mps.is_available() else "cpu"
+        assert T.ones(1, device=device).device.type == "cpu"
+        assert T.backends.mps.is_built() is False
+        before = T.backends.cudnn.benchmark, T.backends.cudnn.deterministic
+        T.backends.cudnn.benchmark, T.backends.cudnn.deterministic = False, True
+        assert T.backends.cudnn.deterministic
+        T.backends.cudnn.benchmark, T.backends.cudnn.deterministic = before
+        assert not T.backends.cudnn.is_available()
+    import minidl.backends.cudnn as cudnn
+
+    assert cudnn is minidl.backends.cudnn
+
+
 @pytest.mark.parametrize("call", [lambda: minidl.ones(2).cuda(), lambda: minidl.nn.Linear(1, 1).cuda()])
 def test_cuda_says_what_to_do(call) -> None:
     with pytest.raises(

@@ -5,7 +5,9 @@ A program is a function of ``torch``, as what is imported under that name: nothi
 
 from __future__ import annotations
 
+import collections
 import copy
+import io
 import os
 import tempfile
 from collections.abc import Callable
@@ -18,6 +20,9 @@ import minidl
 from minidl.random import stream
 
 theirs = pytest.importorskip("torch")
+
+
+Sample = collections.namedtuple("Sample", "x y weight name")
 
 
 def utils_data(torch: Any) -> Any:
@@ -228,6 +233,72 @@ def resumed(torch: Any) -> list[Any]:
     return [checkpoint["epoch"], loss, *again.state_dict().values()]
 
 
+def old_example(torch: Any) -> list[Any]:
+    """Of PyTorch's early years: a device by its name, size_average, shapes changed in place, a checkpoint in memory."""
+    torch.manual_seed(1)
+    torch.cuda.manual_seed(1)
+    torch.backends.cudnn.benchmark = False
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    F = torch.nn.functional
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = torch.nn.Linear(3, 4)
+            self.out = torch.nn.Linear(4, 2)
+
+        def forward(self, x: Any, h: Any) -> Any:
+            h = torch.tanh(self.hidden(x) + h)
+            return F.log_softmax(self.out(h), dim=1), h
+
+    model = begin(torch, Net()).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = draw(torch, 6, 3).to(device), torch.arange(6) % 2
+    h = x.new_zeros(6, 4)
+    sums = []
+    for _ in range(4):
+        optimizer.zero_grad()
+        output, h = model(x, h)
+        loss = F.nll_loss(output, y, size_average=False)
+        loss.backward()
+        optimizer.step()
+        h = h.detach_()
+        sums.append(loss.item())
+    memory = io.BytesIO()
+    torch.save(
+        {"net": model.state_dict(), "rng": torch.get_rng_state(), "sums": sums, "shape": (6, 4)}, memory
+    )
+    memory.seek(0)
+    checkpoint = torch.load(memory, map_location=lambda storage, location: storage)
+    torch.set_rng_state(checkpoint["rng"])
+    column = (output * 1).t_().unsqueeze_(-1)
+    total = (column.squeeze_() * column.new_full((2, 6), 0.5)).sum()
+    return [*sums, *checkpoint["sums"], checkpoint["shape"], *checkpoint["net"].values(), column, total, h]
+
+
+def stream_of_samples(torch: Any) -> list[Any]:
+    """A dataset without an index, samples that are named tuples, and weights for single losses."""
+    data, F = utils_data(torch), torch.nn.functional
+
+    class Stream(data.IterableDataset):
+        def __iter__(self) -> Any:
+            for i in range(7):
+                yield Sample(torch.tensor([float(i), 1.0]), 2 * i, 1.0 / (1 + i), f"sample {i}")
+
+    w = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    losses, names = [], []
+    for batch in data.DataLoader(Stream() + Stream(), batch_size=3):
+        prediction = batch.x.double() @ w
+        loss = F.mse_loss(prediction, batch.y.double(), weight=batch.weight)
+        loss = loss + F.l1_loss(prediction, batch.y.double(), reduction="sum", weight=batch.weight)
+        (g,) = torch.autograd.grad(loss, w)
+        with torch.no_grad():
+            w.sub_(0.01 * g)
+        losses.append(loss.item())
+        names += batch.name
+    return [*losses, *names, w]
+
+
 def hooks(torch: Any) -> list[Any]:
     """Looking at activations and gradients on their way."""
     nn, seen = torch.nn, []
@@ -310,10 +381,11 @@ def autoencoder(torch: Any) -> list[Any]:
 
 PROGRAMS = [
     classifier, regression_by_hand, gradient_penalty, recurrent_cell, attention, tied_and_frozen, resumed, hooks,
-    masks_and_assignment, custom_dataset, autoencoder,
+    masks_and_assignment, custom_dataset, autoencoder, old_example, stream_of_samples,
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*size_average")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
 def test_a_program_gives_the_same_numbers(program: Callable[[Any], list[Any]]) -> None:
     for got, want in zip(program(minidl), program(theirs), strict=True):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from minidl.data.collate import default_collate
-from minidl.errors import ArgumentError, DimensionError, ShapeError, must
+from minidl.errors import ArgumentError, DimensionError, ShapeError, must, warn
 from minidl.ops.arguments import check_tensor
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
@@ -206,7 +205,7 @@ def random_split(
         left_over = len(dataset) - sum(counts)
         counts = [count + (left_over + len(counts) - 1 - i) // len(counts) for i, count in enumerate(counts)]
         if 0 in counts:
-            warnings.warn(f"random_split: a part of the split {counts} is empty", stacklevel=2)
+            warn(f"random_split: a part of the split {counts} is empty")
     if sum(counts) != len(dataset) or any(count < 0 or count != int(count) for count in counts):
         expected = f"counts that sum to the dataset's length {len(dataset)}, or fractions that sum to 1"
         raise ArgumentError(must("random_split", "lengths", expected, list(lengths)))

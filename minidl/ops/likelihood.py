@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minidl.errors import DTypeError, ShapeError, must
+from minidl.errors import DTypeError, ShapeError, must, warn
 from minidl.ops.arguments import (
     as_float,
     check_broadcast,
@@ -79,10 +78,9 @@ def kl_div(
     """
     reduction = chosen("kl_div", reduction, size_average, reduce, "batchmean")
     if reduction == "mean":
-        warnings.warn(
+        warn(
             "kl_div: reduction 'mean' divides by the number of elements, not of samples; 'batchmean' is the "
-            "Kullback-Leibler divergence",
-            stacklevel=2,
+            "Kullback-Leibler divergence"
         )
     for name, tensor in (("input", input), ("target", target)):
         check_tensor("kl_div", name, tensor)
