@@ -52,6 +52,7 @@ F.hardtanh_(x * 1, -0.3, 2.0), F.threshold_(x * 1, 0.0, -1.0), F.relu_(x * 1)
 T.einsum('ij->i', x.to(T.int8)), T.einsum('ij->ji', x.to(T.int8)), T.einsum('ij->', x > 0)
 x.bool().clamp(max=x < 0), T.clamp(x > 0, T.tensor([True, False, True]))
 F.hardtanh(x.to(T.uint8), -0.5, 2.0)
+F.pad(x.to(T.uint8), (1, 1), value=2.7), F.pad(x.long(), (1, 1), value=-2.7)
 F.avg_pool2d(x[None], 2, stride=())
 F.max_pool2d(x[None], (2, 3), stride=[])
 F.max_pool2d(x.long()[None], 2, return_indices=True)
@@ -94,6 +95,8 @@ x.long() ** -1 -> pow: exponent
 F.logsigmoid(x.long()) -> logsigmoid: input
 F.hardtanh(x.to(T.uint8)) -> hardtanh: the lower bound
 F.avg_pool2d(x.int()[None], 2) -> avg_pool2d: input
+F.pad(x.to(T.uint8), (1, 1), value=-1) -> pad: value
+T.linalg.vector_norm(x, dtype=T.float32) -> linalg.vector_norm: dtype
 F.elu(x, alpha='a') -> elu: alpha
 F.leaky_relu(x, None) -> leaky_relu: negative_slope
 F.softplus(x, beta='a') -> softplus: beta

@@ -25,6 +25,15 @@ def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
 
 
+def test_an_operation_takes_under_15_lines() -> None:
+    """Documented and gradient-checked, in one place; the test above runs them."""
+    first = BLOCKS[ROOT / "docs" / "add-an-operation.md"][0]
+    assert len(first.splitlines()) < 15
+    assert '"""' in first
+    assert "gradcheck(" in first
+    assert "gradgradcheck(" in first
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))

@@ -150,5 +150,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 
 
 def _as_kind(value: Any, dtype: np.dtype) -> Any:
-    """A number rounded towards 0 for a tensor of integers, as PyTorch does."""
+    """A number rounded towards 0 for a tensor of integers, as PyTorch does; one below 0 is none for unsigned ones."""
+    if dtype.kind == "u" and isinstance(value, int):
+        return float(value)
     return int(value) if dtype.kind in "iu" and isinstance(value, float) else value

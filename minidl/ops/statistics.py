@@ -30,7 +30,9 @@ def _freedom(n: int, correction: float) -> float:
 
 
 def _var_vjp(g: Any, _y: Any, x: Any, reduced: Dims, correction: float, keepdim: bool) -> Any:
-    scale = 2.0 * g / _freedom(_count(x.shape, reduced), correction)
+    scale = (
+        g * 2.0 / np.asarray(_count(x.shape, reduced) - correction, x.dtype)
+    )  # an array, lest Python mind a 0
     return _kept(scale, reduced, keepdim) * (x - _mean(x, reduced, True))
 
 

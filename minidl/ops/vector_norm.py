@@ -74,6 +74,8 @@ def _floats(op: str, x: Any, dtype: Any) -> Any:
     found = dtypes.as_dtype(op, dtype)
     if found.kind != "f":
         raise DTypeError(must(op, "dtype", "floating", found))
+    if found.itemsize < x.dtype.itemsize:
+        raise DTypeError(must(op, "dtype", f"no narrower than input's {x.dtype}", found))
     return cast(x, found)
 
 
