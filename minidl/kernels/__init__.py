@@ -17,12 +17,14 @@ from minidl.kernels import (
     avg_pool2d,
     bce_with_logits,
     conv2d,
+    cross_entropy,
     matmul,
     max_pool2d,
     normalize,
     relu,
     rmsprop,
     sgd,
+    softmax,
 )
 from minidl.kernels.registry import available, operations, register, use
 
@@ -33,6 +35,7 @@ __all__ = [
     "avg_pool2d",
     "bce_with_logits",
     "conv2d",
+    "cross_entropy",
     "matmul",
     "max_pool2d",
     "normalize",
@@ -41,5 +44,6 @@ __all__ = [
     "relu",
     "rmsprop",
     "sgd",
+    "softmax",
     "use",
 ]

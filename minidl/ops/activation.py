@@ -5,16 +5,16 @@ The elementwise activations (relu, sigmoid, tanh) are in :mod:`minidl.ops.elemen
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
+from minidl.kernels import softmax as kernels
 from minidl.ops.arguments import cast, check_tensor, dims, floats, numpy_names
 from minidl.ops.elementwise import _sigmoid
-from minidl.ops.reduce import _sum, _total
+from minidl.ops.reduce import _sum
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -25,37 +25,27 @@ __all__ = ["softmax", "log_softmax"]
 Axes = tuple[int, ...]  # one axis, or none for a tensor of no dimensions
 
 
-_highest: Any = np.maximum.reduce
-
-
-def _below_zero(x: np.ndarray, axes: Axes) -> np.ndarray:
-    """``x`` less its maximum: neither softmax changes, and no exponential overflows."""
-    highest = _highest(x, axes, None, None, True, -math.inf)
-    return np.asarray(np.subtract(x, highest))
-
-
-def _softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
-    y = _below_zero(x, axes)
-    np.exp(y, out=y)
-    y /= _total(y, axes, None, None, True)
-    return y
-
-
-def _log_softmax_forward(x: np.ndarray, axes: Axes) -> np.ndarray:
-    y = _below_zero(x, axes)
-    y -= np.log(_total(np.exp(y), axes, None, None, True))
-    return y
-
-
 _softmax = Op(
     "softmax",
-    _softmax_forward,
-    lambda g, y, _x, axes: y * (g - _sum(g * y, axes, True)),
+    lambda x, axes: kernels.forward(x, axes, False),
+    lambda g, y, _x, axes: _softmax_backward(g, y, axes),
+)
+_softmax_backward: Op = Op(
+    "softmax_backward",
+    lambda g, y, axes: kernels.input_grad(g, y, axes, False),
+    lambda v, _h, _g, y, axes: _softmax_backward(v, y, axes),
+    lambda v, _h, g, y, axes: v * (g - _sum(g * y, axes, True)) - g * _sum(v * y, axes, True),
 )
 _log_softmax = Op(
     "log_softmax",
-    _log_softmax_forward,
-    lambda g, y, _x, axes: g - np.exp(y) * _sum(g, axes, True),
+    lambda x, axes: kernels.forward(x, axes, True),
+    lambda g, y, _x, axes: _log_softmax_backward(g, y, axes),
+)
+_log_softmax_backward: Op = Op(
+    "log_softmax_backward",
+    lambda g, y, axes: kernels.input_grad(g, y, axes, True),
+    lambda v, _h, _g, y, axes: v - _sum(v * np.exp(y), axes, True),
+    lambda v, _h, g, y, axes: -v * np.exp(y) * _sum(g, axes, True),
 )
 _logsigmoid = Op(
     "logsigmoid",

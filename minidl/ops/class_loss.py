@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DimensionError, DTypeError, GradError, ShapeError, must, warn
+from minidl.kernels import cross_entropy as kernels
 from minidl.ops.activation import _log_softmax, _softmax
 from minidl.ops.arguments import as_float, check_tensor, floats, promote, reject, wants_gradient
 from minidl.ops.reduce import _sum
@@ -72,19 +73,11 @@ _nll = Op(
 def _cross_entropy_forward(
     x: np.ndarray, target: np.ndarray, weight: Any, ignore_index: int, reduction: str, want_gradient: bool
 ) -> tuple[Any, ...]:
-    """The loss, ``c * (log(sum of exp(x)) - x[t])`` summed; t; c; and the gradient, ``c * (softmax(x) - [t])``."""
+    """The loss; t and c / divisor, of which its gradient can be made again; and the gradient, if it is wanted."""
     t, c, divisor = _class_weights("cross_entropy", x, target, weight, ignore_index, reduction)
-    z = x - np.max(x, axis=1, keepdims=True)
-    at_target = np.take_along_axis(z, t, axis=1)
-    np.exp(z, out=z)
-    total = np.sum(z, axis=1, keepdims=True)
-    loss = np.sum(_times(c, np.log(total) - at_target)) / divisor
+    loss, gradient = kernels.forward(x, t, c, divisor, want_gradient)
     np.divide(c, divisor, out=c, where=c != 0)
-    if not want_gradient:
-        return loss, t, c, None
-    z *= c / total
-    np.put_along_axis(z, t, np.take_along_axis(z, t, axis=1) - c, axis=1)
-    return loss, t, c, z
+    return loss, t, c, gradient
 
 
 def _cross_entropy_vjp(

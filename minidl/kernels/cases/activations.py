@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from minidl.kernels.cases.case import Case, random
+from minidl.kernels.cases.case import Case, exact, random
 
 SHAPES: tuple[tuple[int, ...], ...] = (
     (),
@@ -36,4 +36,28 @@ def _relu_cases() -> Iterator[Case]:
         yield Case("input_grad", (g, np.asarray(np.maximum(x, 0))), _problem(shape))
 
 
-CASES: dict[str, Callable[[], Iterator[Case]]] = {"relu": _relu_cases}
+def _softmax_cases() -> Iterator[Case]:
+    for shape, axis in (
+        ((7,), 0),
+        ((3, 64), 1),
+        ((70, 130), 1),
+        ((9, 1000), 1),
+        ((2, 5, 4, 3), 1),
+        ((4, 7), 0),
+        ((0, 3), 1),
+    ):
+        x, g = exact(3 * random(1, *shape)), random(2, *shape)
+        if x.size > 100:
+            x.flat[:3], x.flat[-1] = -np.inf, np.nan
+        y = exact(np.exp(random(3, *shape) - 4))
+        for log in (False, True):
+            problem = _of_rows(axis)
+            yield Case("forward", (x, (axis,), log), problem)
+            yield Case("input_grad", (g, exact(np.log(y)) if log else y, (axis,), log), problem)
+
+
+def _of_rows(axis: int) -> Callable[[np.dtype], tuple[object, ...]]:
+    return lambda dtype: (dtype, (axis,), True)
+
+
+CASES: dict[str, Callable[[], Iterator[Case]]] = {"relu": _relu_cases, "softmax": _softmax_cases}

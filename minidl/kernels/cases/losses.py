@@ -16,4 +16,20 @@ def _bce_with_logits_cases() -> Iterator[Case]:
             yield Case("forward", (x, t, 0.25, want_gradient), dtype_only)
 
 
-CASES: dict[str, Callable[[], Iterator[Case]]] = {"bce_with_logits": _bce_with_logits_cases}
+def _cross_entropy_cases() -> Iterator[Case]:
+    for shape in ((6, 10), (300, 70), (5, 1000), (2, 5, 4, 3), (1, 1)):
+        x, samples = exact(3 * random(1, *shape)), (shape[0], 1, *shape[2:])
+        t = np.random.default_rng(2).integers(0, shape[1], samples).astype(np.intp)
+        c = exact(np.abs(random(3, *samples)))
+        if c.size > 1:
+            c.flat[1] = 0
+            x[0, -1] = -np.inf
+            t[0] = 0
+        for want_gradient in (False, True):
+            yield Case("forward", (x, t, c, 2.5, want_gradient), lambda dtype: (dtype, True))
+
+
+CASES: dict[str, Callable[[], Iterator[Case]]] = {
+    "bce_with_logits": _bce_with_logits_cases,
+    "cross_entropy": _cross_entropy_cases,
+}
