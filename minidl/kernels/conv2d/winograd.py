@@ -1,4 +1,32 @@
-"""Winograd's convolution: what its two tile sizes share."""
+"""Winograd's convolution: what its two tile sizes share.
+
+    y = A' [ (G w G') * (B' x B) ] A    for every tile of x; over channels, * is a matrix product for every position
+                                        of the transformed tile: (tiles, C) @ (C, F)
+
+The input gradient is the correlation of g with filters turned by 180 degrees, inputs and outputs exchanged: the same
+with other filters. The weight gradient is the correlation of x with g, a filter as large as a tile of results: tiles
+of x and of g are transformed, and for every position (C, tiles) @ (tiles, F) is summed over all tiles.
+
+What this does about the machine:
+
+- 36 multiplications instead of 144, which no arrangement of the direct sum can do. (4x4 results per tile.)
+- A block of tiles at a time: transformed in, multiplied, transformed out, so that all that lies between fits into the
+  third level of cache. Small blocks read the filters (or the sums of the weight gradient) more often, large ones
+  fall out of the cache. Milliseconds for VGG16's layers at batch 8, forward and weight gradient, by the block's size:
+
+      MB                     2          4          8         16         32
+      64 -> 64 @ 224     67           67   74    74   84   109  112        146
+      128 -> 128 @ 112   55           53   51    61   53    73   61         65
+      256 -> 256 @ 56    44           45   59    45   52    48   52         51
+      512 -> 512 @ 28    50           45   86    42   77    41   60         53
+
+- Each step is one launch: tiles, or positions, or filters go to the threads. A tile's sums are over channels in their
+  order, 64 at a time, and those of the weight gradient over tiles in theirs: nothing depends on blocks' or tasks'
+  being here or there, except that the weight gradient's blocks are added in their order.
+
+Where the time goes at batch 8, forward: products take 60% (64 channels at 224x224) to 90% (512), and run at 87 to 94%
+of the machine's peak; reading and writing images takes the rest, and is bound by memory: 103 MB each way at 224x224.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +52,8 @@ from minidl.kernels.conv2d.tiles import (
 from minidl.kernels.simd import ACCUMULATE, BIAS, RELU, lanes
 from minidl.kernels.windows import Pair, Shape4, output_sizes, to_nchw, to_nhwc
 
-# What the transformed tiles of one block may take, of images and results, or of images and gradients.
-BUFFER_BYTES = 1 << 23
-GRADIENT_BYTES = 1 << 25
+# What the transformed tiles of one block take, in bytes: at least, and at most for results and for weight gradients.
+LEAST, MOST, MOST_OF_GRADIENTS = 4 << 20, 16 << 20, 32 << 20
 
 
 class Filters(NamedTuple):
@@ -84,7 +111,8 @@ class Winograd:
         y = np.empty((n, oh, ow, f), dtype)
         grid, wide = self._grid(oh, ow), VECTORS * v
         tiles, positions = n * grid[0] * grid[1], self.n**2
-        block = self._block(tiles, positions * (c + f) * x.itemsize, BUFFER_BYTES)
+        room = min(max(LEAST, filters.packed.nbytes // 3), MOST)
+        block = self._block(tiles, positions * (c + f) * x.itemsize, room)
         pixels, sums = Matrices(positions, block, c, dtype), Matrices(positions, block, f, dtype)
         image, results = plain(to_nhwc(x)).reshape(-1), y.reshape(-1)
         shift = image[:0] if bias is None else plain(bias)
@@ -118,9 +146,10 @@ class Winograd:
         tiles, positions = n * grid[0] * grid[1], self.n**2
         if not tiles:
             return np.zeros((f, c, 3, 3), dtype)
-        block = self._block(tiles, positions * (c + f) * x.itemsize, GRADIENT_BYTES)
-        pixels, gradients = Matrices(positions, block, c, dtype), Matrices(positions, block, f, dtype)
         sums = Matrices(positions, c, f, dtype)
+        room = min(max(LEAST, sums.data.nbytes), MOST_OF_GRADIENTS)
+        block = self._block(tiles, positions * (c + f) * x.itemsize, room)
+        pixels, gradients = Matrices(positions, block, c, dtype), Matrices(positions, block, f, dtype)
         image, slopes = plain(to_nhwc(x)).reshape(-1), plain(to_nhwc(g)).reshape(-1)
         panels = -(-f // wide)
         groups = -(-panels // PANELS_PER_TASK)
