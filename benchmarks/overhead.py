@@ -1,7 +1,8 @@
 """What a call costs beside its arithmetic: 40 common operations on 8x8 float32. ``python -m benchmarks.overhead``
 
-Forward only, on tensors that require no gradient; minidl and PyTorch take turns, each in a process of its own. The
-table is sorted by the ratio of minidl's time to PyTorch's; the geometric mean stands below.
+Two tables: the forward alone, on tensors that require no gradient, and the forward with its backward, on tensors that
+do, for the operations that have one. minidl and PyTorch take turns, each in a process of its own. A table is sorted by
+the ratio of minidl's time to PyTorch's; the geometric mean stands below.
 """
 
 from __future__ import annotations
@@ -62,34 +63,59 @@ OPERATIONS: dict[str, Callable[..., Any]] = {  # of the module and two tensors
 }
 
 
+DIFFERENTIABLE = [name for name in OPERATIONS if name not in ("gt", "eq", "argmax")]
+BACKWARD = " and its backward"  # ends the name of a job
+
+
 def number(result: Any) -> float:
     return float(np.asarray(result, dtype=np.float64).sum())
 
 
 def prepare(job: str) -> Callable[[], Any]:
-    """The step of ``"engine: operation"``."""
+    """The step of ``"engine: operation"``, or of that operation and its backward."""
     engine, name = job.split(": ")
     module = importlib.import_module(engine)
     random = np.random.default_rng(0)
     x = module.tensor(random.standard_normal((8, 8)).astype(np.float32))
     y = module.tensor(random.random((8, 8)).astype(np.float32) + 0.5)
-    operation = OPERATIONS[name]
+    operation = OPERATIONS[name.removesuffix(BACKWARD)]
+    if name.endswith(BACKWARD):
+        return _with_backward(module, operation, x, y)
     return lambda: operation(module, x, y)
 
 
+def _with_backward(module: Any, operation: Callable[..., Any], x: Any, y: Any) -> Callable[[], Any]:
+    """A step that returns the gradient with respect to x, or to y if the operation does not read x."""
+    x.requires_grad_()
+    y.requires_grad_()
+    gradient = module.ones_like(operation(module, x, y)).detach()
+
+    def step() -> Any:
+        operation(module, x, y).backward(gradient)
+        found = y.grad if x.grad is None else x.grad
+        x.grad = y.grad = None
+        return found
+
+    return step
+
+
+def measure(title: str, names: list[str], steps: int, suffix: str = "") -> None:
+    """Print a table of the operations, those on which PyTorch is ahead the most first."""
+    rows = []
+    for name in names:
+        jobs = [f"{engine}: {name}{suffix}" for engine in ENGINES]
+        ours, theirs = take_turns(__spec__.name, jobs, 15, steps)
+        medians = [statistics.median(record.seconds) for record in (ours, theirs)]
+        rows.append((ratio(ours, theirs), name, *medians))
+    print(f"{title:<34}{'minidl':>10}{'PyTorch':>10}{'ratio':>8}")
+    for share, name, ours_, theirs_ in sorted(rows, reverse=True):
+        print(f"{name:<34}{ours_ * 1e6:>7.2f} µs{theirs_ * 1e6:>7.2f} µs{share:>8.2f}")
+    print(f"{'geometric mean':<54}{statistics.geometric_mean(row[0] for row in rows):>8.2f}\n")
+
+
 def main() -> None:
-    ratios = {}
-    for name in OPERATIONS:
-        ours, theirs = take_turns(__spec__.name, [f"{engine}: {name}" for engine in ENGINES], 15, 2000)
-        ratios[name] = (
-            ratio(ours, theirs),
-            statistics.median(ours.seconds),
-            statistics.median(theirs.seconds),
-        )
-    print(f"{'8x8 float32, forward':<24}{'minidl':>10}{'PyTorch':>10}{'ratio':>8}")
-    for name, (share, ours_, theirs_) in sorted(ratios.items(), key=lambda item: -item[1][0]):
-        print(f"{name:<24}{ours_ * 1e6:>7.2f} µs{theirs_ * 1e6:>7.2f} µs{share:>8.2f}")
-    print(f"{'geometric mean':<44}{statistics.geometric_mean(r[0] for r in ratios.values()):>8.2f}")
+    measure("8x8 float32, forward", list(OPERATIONS), 2000)
+    measure("8x8 float32, forward and backward", DIFFERENTIABLE, 500, BACKWARD)
 
 
 if __name__ == "__main__":

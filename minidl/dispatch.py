@@ -51,7 +51,12 @@ class Dispatch:
         quietly = mode.quietly
         try:
             forward = op.forward if self.array.size < SMALL else op.large
-            y = quietly(forward, self.array, *rest) if rest else quietly(forward, self.array)
+            if not rest:
+                y = quietly(forward, self.array)
+            elif len(rest) == 1:  # to unpack one would take longer than this line
+                y = quietly(forward, self.array, rest[0])
+            else:
+                y = quietly(forward, self.array, *rest)
         except RuntimeError:
             y = mode.at_once(op.forward, self.array, *rest)
         if y.__class__ is not ndarray and y.__class__ is not tuple:
@@ -78,6 +83,8 @@ class Dispatch:
             y = quietly(op.forward if a.size < SMALL > b.size else op.large, a, b)
         except RuntimeError:
             y = mode.at_once(op.forward, a, b)
+        if y.__class__ is not ndarray and y.__class__ is not tuple:
+            y = np.asarray(y)
         node = self._node if self._view is None else history(self)
         other_node = other._node if other._view is None else history(other)
         if node is None is other_node and y.__class__ is ndarray and not mode.detecting:
@@ -87,26 +94,26 @@ class Dispatch:
     @staticmethod
     def __minidl_op__(op: Op, args: tuple[Any, ...], with_extras: bool = False) -> Any:
         """``op(*args)``, or ``op.with_extras(*args)``."""
-        arrays: list[Any] = []
-        edges: list[Any] = []
-        plain = True
+        arrays = []
+        constant = True
         for a in args:
             if isinstance(a, Tensor):
                 arrays.append(a.array)
-                node = a._node if a._view is None else history(a)
-                edges.append(node)
-                plain = plain and node is None
+                if a._node is not None or a._view is not None:
+                    constant = False
             else:
                 arrays.append(a)
-                edges.append(None)
         mode = thread.mode
         quietly = mode.quietly
         try:
             y = quietly(op.large, *arrays)  # this way is not for what must be quick
         except RuntimeError:
             y = mode.at_once(op.forward, *arrays)
-        if plain and y.__class__ is ndarray and not op.view and not mode.detecting:
+        if y.__class__ is not ndarray and y.__class__ is not tuple:
+            y = np.asarray(y)
+        if constant and y.__class__ is ndarray and not op.view and not mode.detecting:
             return make(y)
+        edges = [history(a) if isinstance(a, Tensor) else None for a in args]
         return _finish(op, args, arrays, edges, y, mode, with_extras)
 
 
@@ -135,7 +142,7 @@ def _finish(
         if y.__class__ is tuple:
             y, *extras = y
         if not op.multi:
-            y = np.asarray(y)  # NumPy gives a scalar for a result of no dimensions
+            y = np.asarray(y)
     if mode.detecting:
         anomaly.check_forward(op.name, args, y if op.multi else [y])
     node = None

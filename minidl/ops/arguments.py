@@ -149,7 +149,7 @@ def is_matrix(x: Any) -> bool:
 
 def of_floats(op: Op, x: Any) -> Any:
     """``op(x)`` for an operation on floats: integers and bools become the default dtype, as in PyTorch."""
-    if is_floats(x):
+    if hasattr(x, "__minidl_op__") and x.array.dtype.kind == "f":  # is_floats(x), without another call
         return x.__minidl_unary__(op)
     return op(floating(op.name, x))
 

@@ -55,7 +55,7 @@ def _stack_joint(needs: list[bool], g: Any, _y: Any, d: int, *_xs: Any) -> tuple
 
 def _stack_forward(d: int, *xs: Any) -> np.ndarray:
     new = (*(slice(None),) * d, None)
-    return np.concatenate([x[new] for x in xs], d)  # np.stack, without its checks
+    return np.concatenate([x[new] for x in xs], d)  # np.stack is slower, for its checks
 
 
 _cat = Op("cat", lambda d, *xs: np.concatenate(xs, d), joint=_cat_joint)
@@ -77,19 +77,23 @@ def check_list(op: str, tensors: Any) -> None:
     if not tensors:
         raise ArgumentError(must(op, "tensors", "at least one tensor", "none"))
     for x in tensors:
-        if not hasattr(x, "__minidl_op__") and not is_array(x):
+        if not is_array(x):
             raise DTypeError(must(op, "tensors", "Tensors", type(x).__name__))
 
 
 def _promoted(op: str, tensors: Any) -> list[Any]:
     """The tensors of a list, in the dtype of their combination."""
+    dtype = None
+    for x in tensors if tensors.__class__ is list or tensors.__class__ is tuple else ():
+        if not hasattr(x, "__minidl_op__") or (dtype is not None and x.array.dtype is not dtype):
+            break
+        dtype = x.array.dtype
+    else:
+        if dtype is not None:  # tensors of one dtype: the usual case
+            return tensors
     check_list(op, tensors)
-    dtype = tensors[0].dtype
-    for x in tensors:
-        if x.dtype is not dtype:
-            dtype = result_type(*tensors)
-            return [cast(x, dtype) for x in tensors]
-    return tensors
+    dtype = result_type(*tensors)
+    return [cast(x, dtype) for x in tensors]
 
 
 @numpy_names

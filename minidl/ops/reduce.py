@@ -32,7 +32,8 @@ DimArgument = int | Sequence[int] | None
 
 def _all_or(op: str, dim: Any, x: Any, keepdim: Any) -> Dims:
     """The argument ``dim`` for an Op; nothing to do in the usual case."""
-    check_bool(op, "keepdim", keepdim)
+    if keepdim is not False:
+        check_bool(op, "keepdim", keepdim)
     return None if dim is None else dims(op, dim, x.ndim)
 
 
