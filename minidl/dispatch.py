@@ -26,10 +26,9 @@ class Dispatch:
     tensor beside plain values, and for two tensors that NumPy may take as they are.
     """
 
+    # Without defaults in the class, for where it has some Python is slower to find a tensor's own.
     array: np.ndarray
-    _node: (
-        Node | None
-    )  # None for a constant. (No defaults in the class: where it has some, Python is slower to look.)
+    _node: Node | None  # None for a constant
     _view: View | None  # None unless it is a view
     _cell: Memory | None  # None until it is asked for
 
