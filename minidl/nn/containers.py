@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from minidl.errors import ArgumentError, DimensionError, DTypeError, must
+from minidl.nn import fusion
 from minidl.nn.module import Module
 from minidl.nn.parameter import Parameter
 from minidl.ops.arguments import as_int
@@ -193,6 +194,8 @@ class ParameterDict(_Dict):
 class Sequential(_List):
     """Modules one after another: each is called with what the one before it returned.
 
+    A Linear or Conv2d with a ReLU after it runs as one kernel, with the same bits; see :mod:`minidl.nn.fusion`.
+
     Give the modules, or one OrderedDict of names and modules. A slice shares the modules and keeps their names.
 
     >>> import minidl
@@ -210,8 +213,8 @@ class Sequential(_List):
                 self._hold(name, module)
 
     def forward(self, input: Any) -> Any:
-        for module in self:
-            input = module(input)
+        for step in fusion.steps(list(self)):
+            input = step(input)
         return input
 
     def __getitem__(self, index: Any) -> Any:

@@ -8,6 +8,7 @@ from minidl.nn import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import check_size, new_parameter
+from minidl.ops.linalg import linear_relu
 from minidl.tensor import Tensor
 
 
@@ -48,6 +49,10 @@ class Linear(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
+
+    def forward_relu(self, input: Tensor) -> Tensor:
+        """``relu(forward(input))`` as one kernel."""
+        return linear_relu(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return (

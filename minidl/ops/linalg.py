@@ -15,7 +15,7 @@ import numpy as np
 from minidl.errors import ShapeError, must
 from minidl.kernels import matmul as kernels
 from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, is_matrix, numeric
-from minidl.ops.elementwise import mul
+from minidl.ops.elementwise import _relu_backward, mul
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -36,8 +36,8 @@ _matmul: Op = Op(
 )
 
 
-def _linear_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-    return kernels.forward(x, w.T, None if b is None else b.reshape(-1))
+def _linear_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, relu: bool = False) -> np.ndarray:
+    return kernels.forward(x, w.T, None if b is None else b.reshape(-1), relu)
 
 
 # x (N, K), w (F, K), b (F,): the tape sums the bias's gradient over the rows to which it was broadcast.
@@ -47,6 +47,26 @@ _linear = Op(
     lambda g, _y, _x, w, _b: _matmul(g, w),
     lambda g, _y, x, _w, _b: _matmul(_mT(g), x),
     lambda g, _y, _x, _w, _b: g,
+)
+
+
+def _linear_relu_joint(needs: Any, g: Any, y: Any, x: Any, w: Any, _b: Any) -> tuple[Any, ...]:
+    g = _relu_backward(g, y)
+    return _matmul(g, w) if needs[0] else None, _matmul(_mT(g), x), g if needs[2] else None
+
+
+def _linear_relu_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
+    return _linear_forward(x, w, b, True)
+
+
+# linear and then relu. Where the weight needs no gradient, x is not kept.
+_linear_relu = Op("linear_relu", _linear_relu_forward, joint=_linear_relu_joint)
+_linear_relu_frozen = Op(
+    "linear_relu",
+    _linear_relu_forward,
+    lambda g, y, _x, w, _b: _matmul(_relu_backward(g, y), w),
+    None,
+    lambda g, y, _x, _w, _b: _relu_backward(g, y),
 )
 
 
@@ -227,6 +247,16 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> minidl.nn.functional.linear(minidl.tensor([1.0, 2.0]), minidl.tensor([[3.0, 4.0]]), minidl.tensor([10.0]))
     tensor([21.])
     """
+    return _apply_linear(_linear, input, weight, bias)
+
+
+def linear_relu(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``relu(linear(input, weight, bias))`` as one kernel, with the same bits: for layers that know that both follow."""
+    op = _linear_relu if weight.requires_grad else _linear_relu_frozen
+    return _apply_linear(op, input, weight, bias)
+
+
+def _apply_linear(apply: Op, input: Any, weight: Any, bias: Any) -> Any:
     if bias is None:
         _check_operands("linear", input, weight=weight)
     else:
@@ -240,7 +270,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and bias.shape != features:
         raise ShapeError(must("linear", "bias", f"{features} to match weight {weight.shape}", bias.shape))
     if input.ndim == weight.ndim == 2:
-        return _linear(input, weight, bias)
+        return apply(input, weight, bias)
     rows = _reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))
-    y = _linear(rows, _reshape(weight, (math.prod(features), input.shape[-1])), bias)
+    y = apply(rows, _reshape(weight, (math.prod(features), input.shape[-1])), bias)
     return _reshape(y, (*input.shape[:-1], *features))
