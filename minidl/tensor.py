@@ -43,6 +43,7 @@ class Tensor(Methods, Readout, Dispatch):
         self.array = data.array if isinstance(data, Tensor) else np.asarray(data)
         as_dtype(type(self).__name__, self.array.dtype)
         self._cell = data._memory if isinstance(data, Tensor) else Memory()
+        self._cell.exposed = self._cell.exposed or self.array is data
         self._node = self._view = None
         if requires_grad:
             self.requires_grad_()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidl.nn import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import check_size, new_parameter
 from minidl.ops.arguments import one_of, pair, reject
+from minidl.ops.conv import conv2d_layer
+from minidl.ops.kept import Kept
 from minidl.tensor import Tensor
 
 Pair = tuple[int, int]
@@ -55,6 +56,7 @@ class Conv2d(Module):
         shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
         self.weight = new_parameter("Conv2d", *shape, device=device, dtype=dtype)
         self.bias = new_parameter("Conv2d", self.out_channels, device=device, dtype=dtype) if bias else None
+        self._kept = Kept()
         self.reset_parameters()
 
     def _check_padding(self, padding: Any) -> Pair | str:
@@ -70,7 +72,15 @@ class Conv2d(Module):
         init.init_like_linear(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return self._convolve(input, False)
+
+    def forward_relu(self, input: Tensor) -> Tensor:
+        """``relu(forward(input))`` as one kernel."""
+        return self._convolve(input, True)
+
+    def _convolve(self, input: Tensor, relu: bool) -> Tensor:
+        geometry = (self.stride, self.padding, self.dilation, self.groups)
+        return conv2d_layer(input, self.weight, self.bias, *geometry, self._kept, relu)
 
     def extra_repr(self) -> str:
         text = (

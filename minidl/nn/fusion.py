@@ -18,7 +18,7 @@ from minidl.nn.conv import Conv2d
 from minidl.nn.linear import Linear
 from minidl.nn.module import Module
 
-FUSED = (Linear,)
+FUSED = (Linear, Conv2d)
 
 
 def steps(modules: Sequence[Module]) -> Iterator[Any]:

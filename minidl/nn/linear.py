@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidl.nn import functional as F
 from minidl.nn import init
 from minidl.nn.module import Module
 from minidl.nn.parameter import check_size, new_parameter
-from minidl.ops.linalg import linear_relu
+from minidl.ops.kept import Kept
+from minidl.ops.linalg import linear_layer
 from minidl.tensor import Tensor
 
 
@@ -41,6 +41,7 @@ class Linear(Module):
         self.out_features = check_size("Linear", "out_features", out_features)
         self.weight = new_parameter("Linear", self.out_features, self.in_features, device=device, dtype=dtype)
         self.bias = new_parameter("Linear", self.out_features, device=device, dtype=dtype) if bias else None
+        self._kept = Kept()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -48,11 +49,11 @@ class Linear(Module):
         init.init_like_linear(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        return linear_layer(input, self.weight, self.bias, self._kept)
 
     def forward_relu(self, input: Tensor) -> Tensor:
         """``relu(forward(input))`` as one kernel."""
-        return linear_relu(input, self.weight, self.bias)
+        return linear_layer(input, self.weight, self.bias, self._kept, relu=True)
 
     def extra_repr(self) -> str:
         return (

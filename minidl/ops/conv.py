@@ -13,7 +13,10 @@ import numpy as np
 
 from minidl.errors import ShapeError, must
 from minidl.kernels import conv2d as kernels
+from minidl.kernels.registry import is_forced
 from minidl.ops.arguments import as_int, check_dtype, check_tensor, numeric, one_of, pair, reject, single
+from minidl.ops.elementwise import _relu_backward
+from minidl.ops.kept import Kept
 from minidl.ops.reduce import _sum
 from minidl.ops.shape import _getitem, _reshape
 from minidl.tape import Op
@@ -27,35 +30,69 @@ Pair = tuple[int, int]
 def _conv2d_forward(
     x: np.ndarray,
     w: np.ndarray,
-    b: np.ndarray | None,
+    b: Any,
     stride: Pair,
     padding: Pair,
     dilation: Pair,
     groups: int,
+    prepared: Any,
 ) -> np.ndarray:
-    return kernels.forward(x, w, stride, padding, dilation, groups, b)
+    filters = w if prepared is None else prepared
+    return kernels.forward(x, filters, stride, padding, dilation, groups, b)
 
 
-# x (N, C, H, W), w (F, C/groups, KH, KW), b (F,); y and g (N, F, OH, OW). The geometry: stride, padding, dilation,
-# groups.
+def _conv2d_relu_forward(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: Any,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    prepared: Any,
+) -> np.ndarray:
+    filters = w if prepared is None else prepared
+    return kernels.forward(x, filters, stride, padding, dilation, groups, b, True)
+
+
+def _conv2d_relu_joint(needs: Any, g: Any, y: Any, x: Any, w: Any, _b: Any, *rest: Any) -> tuple[Any, ...]:
+    g = _relu_backward(g, y)
+    return (
+        _input_grad(g, w, x.shape, *rest[:4]) if needs[0] else None,
+        _weight_grad(x, g, w.shape, *rest[:4]),
+        _sum(g, (0, 2, 3), False) if needs[2] else None,
+    )
+
+
+# x (N, C, H, W), w (F, C/groups, KH, KW), b (F,); y and g (N, F, OH, OW). The rest is the geometry (stride, padding,
+# dilation, groups), and for a convolution what the kernel has made of a constant w, or None.
 _conv2d = Op(
     "conv2d",
     _conv2d_forward,
-    lambda g, _y, _x, w, _b, *geometry: _input_grad(g, w, _x.shape, *geometry),
-    lambda g, _y, x, _w, _b, *geometry: _weight_grad(x, g, _w.shape, *geometry),
-    lambda g, _y, _x, _w, _b, *_geometry: _sum(g, (0, 2, 3), False),
+    lambda g, _y, _x, w, _b, *rest: _input_grad(g, w, _x.shape, *rest[:4]),
+    lambda g, _y, x, _w, _b, *rest: _weight_grad(x, g, _w.shape, *rest[:4]),
+    lambda g, _y, _x, _w, _b, *_rest: _sum(g, (0, 2, 3), False),
+)
+# conv2d and then relu. Where the filters need no gradient, x is not kept.
+_conv2d_relu = Op("conv2d_relu", _conv2d_relu_forward, joint=_conv2d_relu_joint)
+_conv2d_relu_frozen = Op(
+    "conv2d_relu",
+    _conv2d_relu_forward,
+    lambda g, y, _x, w, _b, *rest: _input_grad(_relu_backward(g, y), w, _x.shape, *rest[:4]),
+    None,
+    lambda g, y, _x, _w, _b, *_rest: _sum(_relu_backward(g, y), (0, 2, 3), False),
 )
 _input_grad: Op = Op(
     "conv2d_input_grad",
     kernels.input_grad,
-    lambda v, _y, _g, w, _shape, *geometry: _conv2d(v, w, None, *geometry),
+    lambda v, _y, _g, w, _shape, *geometry: _conv2d(v, w, None, *geometry, None),
     lambda v, _y, g, _w, _shape, *geometry: _weight_grad(v, g, _w.shape, *geometry),
 )
 _weight_grad: Op = Op(
     "conv2d_weight_grad",
     kernels.weight_grad,
     lambda v, _y, _x, g, _shape, *geometry: _input_grad(g, v, _x.shape, *geometry),
-    lambda v, _y, x, _g, _shape, *geometry: _conv2d(x, v, None, *geometry),
+    lambda v, _y, x, _g, _shape, *geometry: _conv2d(x, v, None, *geometry, None),
 )
 
 
@@ -115,12 +152,19 @@ def _check_kernel_fits(op: str, size: Pair, kernel: Pair, padding: Pair, dilatio
 
 
 def _convolve(
-    op: str, x: Any, w: Any, b: Any, stride: Pair, padding: Any, dilation: Pair, groups: int
-) -> Any:
+    op: str, x: Any, w: Any, b: Any, stride: Pair, padding: Any, dilation: Pair, groups: int,
+    kept: Kept | None = None, relu: bool = False,
+) -> Any:  # fmt: skip
     """The convolution of N C H W images, when channels and dtypes are checked."""
     around, surplus = _padding(op, padding, w.shape[2:], stride, dilation)
     _check_kernel_fits(op, x.shape[2:], w.shape[2:], around, dilation)
-    y = _conv2d(x, w, b, stride, around, dilation, groups)
+    geometry = (stride, around, dilation, groups)
+    prepared = None
+    if kept is not None and not is_forced("conv2d"):
+        problem = (x.shape[1:], *geometry)  # which kernel runs, and so what it prepares, depends on it
+        prepared = kept.of(w, problem, lambda: kernels.prepare(w.array, x.shape, *geometry))
+    apply = (_conv2d_relu if w.requires_grad else _conv2d_relu_frozen) if relu else _conv2d
+    y = apply(x, w, b, *geometry, prepared)
     if any(surplus):
         y = _getitem(y, (slice(None), slice(None), slice(surplus[0], None), slice(surplus[1], None)))
     return y
@@ -160,11 +204,22 @@ def conv2d(
     tensor([[[ 8., 12.],
              [20., 24.]]])
     """
+    return conv2d_layer(input, weight, bias, stride, padding, dilation, groups, None)
+
+
+def conv2d_layer(
+    input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int,
+    kept: Kept | None, relu: bool = False,
+) -> Any:  # fmt: skip
+    """:func:`conv2d` for a layer, which keeps what the kernel makes of constant filters; then ``relu``, if wanted.
+
+    ReLU is applied by the kernel of the convolution, with the same bits as one after the other.
+    """
     groups = as_int("conv2d", "groups", groups)
     _check_operands("conv2d", input, weight, bias, groups, "kH, kW")
     step, apart = pair("conv2d", "stride", stride, 1), pair("conv2d", "dilation", dilation, 1)
     x = input if input.ndim == 4 else _reshape(input, (1, *input.shape))
-    y = _convolve("conv2d", x, weight, bias, step, padding, apart, groups)
+    y = _convolve("conv2d", x, weight, bias, step, padding, apart, groups, kept, relu)
     return y if input.ndim == 4 else _reshape(y, y.shape[1:])
 
 

@@ -16,6 +16,7 @@ from minidl.errors import ShapeError, must
 from minidl.kernels import matmul as kernels
 from minidl.ops.arguments import check_broadcast, check_dtype, check_tensor, is_matrix, numeric
 from minidl.ops.elementwise import _relu_backward, mul
+from minidl.ops.kept import Kept
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -36,37 +37,36 @@ _matmul: Op = Op(
 )
 
 
-def _linear_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, relu: bool = False) -> np.ndarray:
-    return kernels.forward(x, w.T, None if b is None else b.reshape(-1), relu)
+def _linear_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, panels: Any) -> np.ndarray:
+    return kernels.forward(x, w.T if panels is None else panels, None if b is None else b.reshape(-1))
 
 
-# x (N, K), w (F, K), b (F,): the tape sums the bias's gradient over the rows to which it was broadcast.
-_linear = Op(
-    "linear",
-    _linear_forward,
-    lambda g, _y, _x, w, _b: _matmul(g, w),
-    lambda g, _y, x, _w, _b: _matmul(_mT(g), x),
-    lambda g, _y, _x, _w, _b: g,
-)
+def _linear_relu_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, panels: Any) -> np.ndarray:
+    return kernels.forward(x, w.T if panels is None else panels, None if b is None else b.reshape(-1), True)
 
 
-def _linear_relu_joint(needs: Any, g: Any, y: Any, x: Any, w: Any, _b: Any) -> tuple[Any, ...]:
+def _linear_relu_joint(needs: Any, g: Any, y: Any, x: Any, w: Any, _b: Any, _panels: Any) -> tuple[Any, ...]:
     g = _relu_backward(g, y)
     return _matmul(g, w) if needs[0] else None, _matmul(_mT(g), x), g if needs[2] else None
 
 
-def _linear_relu_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None) -> np.ndarray:
-    return _linear_forward(x, w, b, True)
-
-
+# x (N, K), w (F, K), b (F,): the tape sums the bias's gradient over the rows to which it was broadcast. Panels: what
+# the kernel has made of a constant w.T, or None.
+_linear = Op(
+    "linear",
+    _linear_forward,
+    lambda g, _y, _x, w, _b, _panels: _matmul(g, w),
+    lambda g, _y, x, _w, _b, _panels: _matmul(_mT(g), x),
+    lambda g, _y, _x, _w, _b, _panels: g,
+)
 # linear and then relu. Where the weight needs no gradient, x is not kept.
 _linear_relu = Op("linear_relu", _linear_relu_forward, joint=_linear_relu_joint)
 _linear_relu_frozen = Op(
     "linear_relu",
     _linear_relu_forward,
-    lambda g, y, _x, w, _b: _matmul(_relu_backward(g, y), w),
+    lambda g, y, _x, w, _b, _panels: _matmul(_relu_backward(g, y), w),
     None,
-    lambda g, y, _x, _w, _b: _relu_backward(g, y),
+    lambda g, y, _x, _w, _b, _panels: _relu_backward(g, y),
 )
 
 
@@ -250,13 +250,21 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _apply_linear(_linear, input, weight, bias)
 
 
-def linear_relu(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``relu(linear(input, weight, bias))`` as one kernel, with the same bits: for layers that know that both follow."""
-    op = _linear_relu if weight.requires_grad else _linear_relu_frozen
-    return _apply_linear(op, input, weight, bias)
+def linear_layer(
+    input: Tensor, weight: Tensor, bias: Tensor | None, kept: Kept, relu: bool = False
+) -> Tensor:
+    """:func:`linear` for a layer, which keeps what the kernel makes of a constant weight; then ``relu``, if wanted.
+
+    ReLU is applied by the kernel of the product, with the same bits as one after the other.
+    """
+    apply = (_linear_relu if weight.requires_grad else _linear_relu_frozen) if relu else _linear
+    panels = None
+    if weight.ndim == 2 and kernels.may_prepare(weight.dtype):
+        panels = kept.of(weight, None, lambda: kernels.prepare(weight.array.T))
+    return _apply_linear(apply, input, weight, bias, panels)
 
 
-def _apply_linear(apply: Op, input: Any, weight: Any, bias: Any) -> Any:
+def _apply_linear(apply: Op, input: Any, weight: Any, bias: Any, panels: Any = None) -> Any:
     if bias is None:
         _check_operands("linear", input, weight=weight)
     else:
@@ -270,7 +278,7 @@ def _apply_linear(apply: Op, input: Any, weight: Any, bias: Any) -> Any:
     if bias is not None and bias.shape != features:
         raise ShapeError(must("linear", "bias", f"{features} to match weight {weight.shape}", bias.shape))
     if input.ndim == weight.ndim == 2:
-        return apply(input, weight, bias)
+        return apply(input, weight, bias, panels)
     rows = _reshape(input, (math.prod(input.shape[:-1]), input.shape[-1]))
-    y = apply(rows, _reshape(weight, (math.prod(features), input.shape[-1])), bias)
+    y = apply(rows, _reshape(weight, (math.prod(features), input.shape[-1])), bias, panels)
     return _reshape(y, (*input.shape[:-1], *features))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from minidl.kernels.arrays import compiled_for
-from minidl.kernels.registry import Operation, register
+from minidl.kernels.registry import Operation, is_forced, register
 
 
 def policy(dtype: np.dtype) -> str:
@@ -40,7 +40,11 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
     return operation.select(a.dtype).forward(a, b, bias, relu)
 
 
+def may_prepare(dtype: np.dtype) -> bool:
+    """Whether the kernel for this dtype can prepare a matrix. One that is forced may be another at the next call."""
+    return not is_forced("matmul") and hasattr(operation.select(dtype), "prepare")
+
+
 def prepare(b: np.ndarray) -> Any:
-    """``b`` (K, N) in the form that the default kernel computes with: what is constant is copied once."""
-    kernel = operation.select(b.dtype)
-    return kernel.prepare(b) if hasattr(kernel, "prepare") else b
+    """``b`` (K, N) in the form that the default kernel computes with, so that what is constant is copied once."""
+    return operation.select(b.dtype).prepare(b)
