@@ -28,8 +28,8 @@ class Kept:
 
     def clear(self) -> None:
         """Forget, and free the memory."""
-        self._array: np.ndarray | None = None
-        self._copy: np.ndarray | None = None
+        self._array: Any = None
+        self._copy: Any = None
         self._written, self._problem, self._value = -1, None, None
 
     def __reduce__(self) -> Any:
