@@ -32,6 +32,7 @@ import contextlib
 import functools
 import importlib
 import os
+import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
@@ -60,7 +61,8 @@ class _Pool:
         self.started = False
         self.parallel_for = 0  # the address of the pool's function, once it is started
         self.forked = False  # a child of a process that had started its pool
-        self.lock: Any = contextlib.nullcontext()
+        self.starting = threading.Lock()
+        self.lock: Any = contextlib.nullcontext()  # to be held while the pool works
 
 
 _pool = _Pool()
@@ -73,7 +75,10 @@ _state = _State()
 
 
 def _after_fork() -> None:
-    _pool.forked = _pool.forked or _pool.started
+    """In the child: the pool's threads are the parent's, whether minidl started them or the user's own Numba code."""
+    _pool.starting = threading.Lock()  # another thread of the parent may have held it
+    numba_is_there = "numba.np.ufunc.parallel" in sys.modules
+    _pool.forked = _pool.forked or _pool.started or (numba_is_there and _started_elsewhere())
 
 
 if hasattr(os, "register_at_fork"):
@@ -130,6 +135,13 @@ def _size() -> int:
 
 
 def _start() -> None:
+    """Start the pool, if no other Python thread has done so meanwhile."""
+    with _pool.starting:
+        if not _pool.started:
+            _start_pool()
+
+
+def _start_pool() -> None:
     """Choose OpenMP before other layers, make the pool large enough, and find out which layer it is."""
     import numba
     from numba.core import config
