@@ -24,6 +24,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
@@ -149,3 +150,40 @@ def lanewise(rows: int, vectors: int) -> Any:
     a must hold whole vectors at every pixel and step.
     """
     return gathered(rows, vectors, broadcast=False)
+
+
+@intrinsic
+def copy_run(typing: Any, to: Any, source: Any, count: Any) -> Any:
+    """Copy ``count`` elements: C's memcpy. A loop would be compiled to much more code, to be as fast at best."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = builder.mul(args[2], I64(sig.args[0].dtype.bitwidth // 8))
+        cgutils.raw_memcpy(builder, args[0], args[1], size, 1)
+        return context.get_dummy_value()
+
+    return types.void(to, source, types.int64), generate
+
+
+@intrinsic
+def clear_run(typing: Any, to: Any, count: Any) -> Any:
+    """Make ``count`` elements zero."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        size = builder.mul(args[1], I64(sig.args[0].dtype.bitwidth // 8))
+        cgutils.memset(builder, args[0], size, 0)
+        return context.get_dummy_value()
+
+    return types.void(to, types.int64), generate
+
+
+@intrinsic
+def move(typing: Any, to: Any, source: Any) -> Any:
+    """Copy one element, in a loop that is to stay a plain loop: elements that lie apart gain nothing from vectors."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        # An atomic load is an ordinary instruction, but nothing that LLVM makes a vector of.
+        value = builder.load_atomic(args[1], "monotonic", sig.args[0].dtype.bitwidth // 8)
+        builder.store(value, args[0])
+        return context.get_dummy_value()
+
+    return types.void(to, source), generate

@@ -66,6 +66,7 @@ operation = Operation("conv2d", ("forward", "input_grad", "weight_grad"), policy
 register("conv2d", "reference", module="minidl.kernels.conv2d.reference")
 register("conv2d", "im2col", module="minidl.kernels.conv2d.im2col")
 register("conv2d", "direct", module="minidl.kernels.conv2d.direct")
+register("conv2d", "depthwise", module="minidl.kernels.conv2d.depthwise")
 register("conv2d", "winograd2", module="minidl.kernels.conv2d.winograd2")
 register("conv2d", "winograd4", module="minidl.kernels.conv2d.winograd4")
 

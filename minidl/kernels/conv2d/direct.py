@@ -41,14 +41,14 @@ def supports(
     return compiled_for(dtype) and fits(walk)
 
 
-def _nhwc(x: np.ndarray) -> np.ndarray:
+def nhwc(x: np.ndarray) -> np.ndarray:
     """Seen as (N, H, W, C), in memory that compiled code can read."""
     if not (x.flags.aligned and x.dtype.isnative and x.flags.writeable):
         x = np.array(x, dtype=x.dtype.newbyteorder("="))
     return x.transpose(0, 2, 3, 1)
 
 
-def _plain_filters(w: np.ndarray) -> np.ndarray:
+def plain_filters(w: np.ndarray) -> np.ndarray:
     return (
         w if w.flags.carray and w.dtype.isnative else np.array(w, dtype=w.dtype.newbyteorder("="), order="C")
     )
@@ -66,10 +66,10 @@ def forward(
 ) -> np.ndarray:
     """y, by one walk over x."""
     walk = forward_walk(x.shape, w.shape, stride, padding, dilation, groups)
-    source = _nhwc(x)
+    source = nhwc(x)
     f, c, kh, kw = w.shape
     out = np.empty((x.shape[0], *walk.grid, f), source.dtype)
-    filters = _plain_filters(w).reshape(groups, f // groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
+    filters = plain_filters(w).reshape(groups, f // groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
     results.compute(walk, source, filters, out)
     return finish(to_nchw(out), bias, relu)
 
@@ -78,11 +78,11 @@ def input_grad(
     g: np.ndarray, w: np.ndarray, x_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> np.ndarray:
     """dx, by one walk over g for every phase of the stride."""
-    source = _nhwc(g)
+    source = nhwc(g)
     n, c, height, width = x_shape
     f, _, kh, kw = w.shape
     dx = np.empty((n, height, width, c), source.dtype)
-    filters = _plain_filters(w).reshape(groups, f // groups, c // groups, kh, kw).transpose(0, 3, 4, 1, 2)
+    filters = plain_filters(w).reshape(groups, f // groups, c // groups, kh, kw).transpose(0, 3, 4, 1, 2)
     geometry = (stride, padding, dilation, groups)
     for walk, (i, j), (rows, across) in gradient_walks((1, *x_shape[1:]), w.shape, *geometry):
         results.compute(walk, source, filters[:, rows, across], dx[:, i :: stride[0], j :: stride[1]])
@@ -96,7 +96,7 @@ def weight_grad(
     if x.shape[0] == 0:
         return np.zeros(w_shape, x.dtype)
     walk = forward_walk(x.shape, w_shape, stride, padding, dilation, groups)
-    source, gradients = _nhwc(x), np.ascontiguousarray(_nhwc(g))
+    source, gradients = nhwc(x), np.ascontiguousarray(nhwc(g))
     dw = np.empty((*w_shape[:2], w_shape[2] * w_shape[3]), source.dtype)
     weights.compute(walk, source, gradients, dw)
     return dw.reshape(w_shape)

@@ -40,7 +40,8 @@ class Walk(NamedTuple):
         groups: groups of channels; the taps of a group see C/groups channels.
         columns: channels of the grid in a group.
         target: distances between samples, rows and pixels of the grid, in elements.
-        lanewise: whether each column is a channel with a filter of its own.
+        lanewise: whether each group has one column, and vectors hold the columns of many groups; the channels of the
+            source are then counted as C/groups for each column, as if none served two.
     """
 
     source: tuple[int, int, int]

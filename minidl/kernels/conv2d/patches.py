@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidl.kernels.compile import jit
-from minidl.kernels.gather import gathered
+from minidl.kernels.gather import clear_run, copy_run, gathered, move
 from minidl.kernels.simd import ahead, machine, pointer, scratch
 
 ROWS, VECTORS = machine().rows, machine().vectors
@@ -17,19 +17,7 @@ _tile = gathered(ROWS, VECTORS)
 _narrow = gathered(ROWS, 1)
 _few = gathered(FEW, VECTORS)
 _few_narrow = gathered(FEW, 1)
-_tail_room = scratch(TAIL)
-
-
-@jit
-def copy_run(to: Any, source: Any, count: Any) -> None:
-    for i in range(count):
-        to[i] = source[i]
-
-
-@jit
-def clear_run(to: Any, count: Any) -> None:
-    for i in range(count):
-        to[i] = 0
+tail_room = scratch(TAIL)
 
 
 @jit
@@ -67,7 +55,7 @@ def fill(
             if by_channel != 1 and count > 1:
                 for c in range(count):
                     for j in range(last - first):
-                        to[j * pixel + c] = pixels[j * by_pixel + c * by_channel]
+                        move(ahead(to, j * pixel + c), ahead(pixels, j * by_pixel + c * by_channel))
             elif by_pixel == pixel and count == pixel:
                 copy_run(to, pixels, (last - first) * pixel)
             else:
@@ -95,7 +83,7 @@ def multiply(
 
     Rows that are missing in the last tile are done as further copies of the last row.
     """
-    tail, tail_targets = _tail_room(pixels), _tail_room(targets)
+    tail, tail_targets = tail_room(pixels), tail_room(targets)
     for i in range(0, count, ROWS):
         p, t, rest = ahead(pixels, i), ahead(targets, i), min(ROWS, count - i)
         if rest < ROWS:
@@ -133,9 +121,8 @@ def pack_panel(
                     step = ahead(start, ((a * wide + b) * count + c) * width)
                     source = ahead(filters, a * by_row + b * by_tap + (first + c) * by_channel)
                     for j in range(n):
-                        step[j] = source[j * by_column]
-                    for j in range(n, width):
-                        step[j] = 0
+                        move(ahead(step, j), ahead(source, j * by_column))
+                    clear_run(ahead(step, n), width - n)
 
 
 @jit

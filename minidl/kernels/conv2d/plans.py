@@ -82,8 +82,12 @@ def plan(walk: Walk, itemsize: int, dense: bool, limit: int) -> Plan:
         pixel, depth_block, group_block = channels, depth, walk.groups
         samples, rows, across = _block(walk, 0, limit)
     else:
-        depth_block, group_block = _channels(walk)
-        pixel = _pixel(walk, depth_block * group_block, itemsize)
+        if walk.lanewise:
+            depth_block, group_block = depth, _lanes(walk, depth, itemsize)
+            pixel = depth * group_block
+        else:
+            depth_block, group_block = _channels(walk)
+            pixel = _pixel(walk, depth_block * group_block, itemsize)
         samples, rows, across = _block(walk, pixel, limit)
     reach = (walk.taps[0].span + 1, walk.taps[1].span + 1)
     patch_rows = (rows - 1) * walk.stride[0] + reach[0]
@@ -113,7 +117,8 @@ def _patch_size(walk: Walk, rows: int, across: int) -> int:
 def fits(walk: Walk) -> bool:
     """Whether the patch of a few pixels, with a single channel, fits into the buffer."""
     few = min(walk.grid[1], simd.machine().rows)
-    return _patch_size(walk, 1, few) * (simd.columns(4) if walk.lanewise else 17) <= PATCH
+    channels = simd.columns(4) * (walk.source[2] // walk.groups) if walk.lanewise else 17
+    return _patch_size(walk, 1, few) * channels <= PATCH
 
 
 def _channels(walk: Walk) -> Pair:
@@ -126,10 +131,15 @@ def _channels(walk: Walk) -> Pair:
     return depth, math.ceil(walk.groups / math.ceil(walk.groups / together))
 
 
+def _lanes(walk: Walk, depth: int, itemsize: int) -> int:
+    """How many lanes, in whole panels, a patch holds."""
+    width = simd.columns(itemsize)
+    area = _patch_size(walk, 1, min(walk.grid[1], simd.machine().rows)) * depth
+    return min(-(-walk.groups // width), max(1, PATCH // (area * width))) * width
+
+
 def _pixel(walk: Walk, channels: int, itemsize: int) -> int:
     """The distance between two pixels of a patch: where it would collide in the cache, one line more."""
-    if walk.lanewise:
-        channels = -(-channels // simd.columns(itemsize)) * simd.columns(itemsize)
     line = 64 // itemsize
     return channels + line if walk.stride[1] * channels * itemsize % (COLLISION // 2) == 0 else channels
 
@@ -162,8 +172,10 @@ def _steps(walk: Walk, geometry: Geometry) -> np.ndarray:
     rows = walk.taps[0].step * geometry.pitch * np.arange(walk.taps[0].number)
     columns = walk.taps[1].step * geometry.pixel * np.arange(walk.taps[1].number)
     taps = (rows[:, None] + columns).reshape(-1, 1)
+    # Lane by lane, the channels that one lane sums are as far apart as a patch has lanes.
+    apart = geometry.pixel // geometry.depth if walk.lanewise else 1
     blocks = [
-        (taps + np.arange(min(geometry.depth_block, geometry.depth - first))).ravel()
+        (taps + apart * np.arange(min(geometry.depth_block, geometry.depth - first))).ravel()
         for first in range(0, geometry.depth, geometry.depth_block)
     ]
     return np.concatenate(blocks).astype(np.int64)

@@ -14,6 +14,7 @@ from minidl.kernels.compile import jit
 from minidl.kernels.conv2d.geometry import Walk
 from minidl.kernels.conv2d.patches import VECTORS, block_of, multiply, patch_under
 from minidl.kernels.conv2d.plans import PATCH, PIXELS_OF_GRADIENTS, Geometry, blocks_of, plan, split_of
+from minidl.kernels.gather import clear_run, copy_run
 from minidl.kernels.launch import launch
 from minidl.kernels.simd import (
     ACCUMULATE,
@@ -35,15 +36,13 @@ _panel_room = scratch(PIXELS_OF_GRADIENTS * columns(4))
 
 
 @jit
-def _pack_gradients(g: Any, at: Any, targets: Any, count: Any, n: Any, panel: Any, w: Any) -> None:
+def pack_gradients(g: Any, at: Any, targets: Any, count: Any, n: Any, panel: Any, w: Any) -> None:
     """n channels of g at ``count`` pixels, as a panel."""
     width = VECTORS * w
     for p in range(count):
         source, to = pointer(g, at + targets[p]), ahead(panel, p * width)
-        for j in range(n):
-            to[j] = source[j]
-        for j in range(n, width):
-            to[j] = 0
+        copy_run(to, source, n)
+        clear_run(ahead(to, n), width - n)
 
 
 @jit
@@ -94,7 +93,7 @@ def _weights_task(
                 for unit in range((g1 - g0) * (p_last - p_first)):
                     group, p = g0 + unit // (p_last - p_first), p_first + unit % (p_last - p_first)
                     n = min(width, across - p * width)
-                    _pack_gradients(g, base + group * across + p * width, ends, count, n, panel, w)
+                    pack_gradients(g, base + group * across + p * width, ends, count, n, panel, w)
                     multiply(
                         ahead(patch, (group - g0) * depth),
                         pointer(steps, k0 * taps),
@@ -114,7 +113,7 @@ def _weights_task(
 
 
 @jit
-def _combine_task(task: Any, sums: Any, dw: Any, block: Any) -> None:
+def combine_task(task: Any, sums: Any, dw: Any, block: Any) -> None:
     """One filter: the partial sums (partial, group, step, filter), added in their order, as dw (F, C/groups, taps)."""
     partials, _groups, _count, across = sums.shape
     _, depth, taps = dw.shape
@@ -153,7 +152,7 @@ def _weights(
         _weights_task,
         (x, g, sums, steps, rows, pixels, targets, geometry, split, blocks, w),
     )
-    launch(pool, dw.shape[0], _combine_task, (sums, dw, geometry[16]))
+    launch(pool, dw.shape[0], combine_task, (sums, dw, geometry[16]))
 
 
 class _Compiled:
@@ -180,7 +179,7 @@ def _compiled(dtype: np.dtype) -> _Compiled:
 
 
 @functools.lru_cache(maxsize=1024)
-def _rows(count: int, distance: int) -> np.ndarray:
+def row_table(count: int, distance: int) -> np.ndarray:
     """Where the rows of a dense matrix begin."""
     return np.arange(count, dtype=np.int64) * distance
 
@@ -203,6 +202,6 @@ def compute(walk: Walk, source: np.ndarray, g: np.ndarray, dw: np.ndarray) -> No
     sums = np.empty((partials, walk.groups, depth, walk.columns), source.dtype)
     work = n * math.prod(walk.grid) * walk.groups * walk.columns * depth
     compiled.run.sized(work, WORTH_MULTIPLICATIONS)(
-        *(partials * split, source, g, sums, dw, how.steps, _rows(depth, walk.columns)),
+        *(partials * split, source, g, sums, dw, how.steps, row_table(depth, walk.columns)),
         *(how.pixels, how.targets, how.numbers, split, blocks, compiled.w),
     )
