@@ -187,3 +187,23 @@ def move(typing: Any, to: Any, source: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(to, source), generate
+
+
+@intrinsic
+def add_up(typing: Any, to: Any, source: Any, distance: Any, count: Any) -> Any:
+    """One vector: the sum of ``count`` (at least 1) vectors that lie ``distance`` elements apart, in their order."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        to, source, distance, count = args
+        real = sig.args[0].dtype
+        emitter = Emitter(builder, context.get_value_type(real), real.bitwidth // 8, 1, 1)
+        first = emitter.load(source, 0)
+        total = cgutils.alloca_once_value(builder, first)
+        with cgutils.for_range(builder, count, start=I64(1), intp=I64) as loop:
+            further = emitter.load(builder.gep(source, [builder.mul(loop.index, distance)]), 0)
+            builder.store(builder.fadd(builder.load(total), further), total)
+        builder.store(builder.load(total), emitter.at(to, 0), align=emitter.size)
+        return context.get_dummy_value()
+
+    size = types.int64
+    return types.void(to, source, size, size), generate

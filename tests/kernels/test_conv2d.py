@@ -87,11 +87,11 @@ def test_equals_pytorch(name, shape):
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_memory_orders_of_the_results(name):
-    x_shape, w_shape, *rest = SHAPES[0]
+@pytest.mark.parametrize(("name", "shape"), PAIRS)
+def test_memory_orders_of_the_results(name, shape):
+    x_shape, w_shape, *rest = shape
     with use(conv2d=name):
-        x, w, g, y = _arrays(*SHAPES[0])
+        x, w, g, y = _arrays(*shape)
         assert y.transpose(0, 2, 3, 1).flags.c_contiguous
         assert conv2d.input_grad(g, w, x_shape, *rest).transpose(0, 2, 3, 1).flags.c_contiguous
         assert conv2d.weight_grad(x, g, w_shape, *rest).flags.c_contiguous
@@ -189,11 +189,25 @@ def test_float32_is_as_exact_as_a_matrix_product(name):
         assert np.abs(result - expected).max() <= 2 * product
 
 
-def test_depthwise_convolution_goes_to_the_sum_over_taps():
+def test_the_policy():
     rest = ((1, 1), (1, 1), (1, 1))
-    shapes = ((8, 64, 28, 28), (64, 1, 3, 3))
-    assert conv2d.policy("forward", np.dtype("float32"), *shapes, *rest, 64) == "reference"
-    assert conv2d.policy("forward", np.dtype("float32"), (8, 1, 28, 28), (64, 1, 3, 3), *rest, 1) == "direct"
+
+    def kernel(x_shape, w_shape, groups=1):
+        return conv2d.policy("forward", np.dtype("float32"), x_shape, w_shape, *rest, groups)
+
+    assert kernel((8, 64, 28, 28), (64, 1, 3, 3), 64) == "depthwise"
+    assert kernel((8, 1, 28, 28), (64, 1, 3, 3)) == "direct"
+    assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "im2col"
+
+
+def test_what_the_direct_kernels_leave_to_others():
+    rest = ((1, 1), (0, 0), (1, 1))
+    for name, shapes in (
+        ("direct", ((1, 1, 500, 500), (1, 1, 400, 400))),
+        ("depthwise", ((1, 2, 9, 9), (4, 2, 3, 3))),
+    ):
+        kernel = conv2d.operation.load(name)
+        assert not kernel.supports("forward", np.dtype("float32"), *shapes, *rest, 1)
 
 
 REST = ((1, 1), (1, 1), (1, 1), 1)
@@ -204,6 +218,8 @@ REST = ((1, 1), (1, 1), (1, 1), 1)
 def test_bias_and_relu_in_the_kernel_give_the_bits_of_the_steps_apart(name, dtype):
     rng = np.random.default_rng(0)
     x, w = (rng.standard_normal(shape).astype(dtype) for shape in ((2, 5, 9, 7), (19, 5, 3, 3)))
+    if name == "depthwise":
+        x, w = (np.ascontiguousarray(a[:, :1]) for a in (x, w))
     bias = rng.standard_normal(19).astype(dtype)
     with use(conv2d=name):
         y = conv2d.forward(x, w, *REST)
@@ -219,12 +235,14 @@ def test_bias_and_relu_in_the_kernel_give_the_bits_of_the_steps_apart(name, dtyp
 def test_nan_comes_through_the_fused_relu(name):
     x, w = np.zeros((1, 2, 6, 6), np.float32), np.ones((3, 2, 3, 3), np.float32)
     x[0, 1, 2, 2] = np.nan
+    if name == "depthwise":
+        x, w = (np.ascontiguousarray(a[:, 1:]) for a in (x, w))
     with use(conv2d=name):
         y = conv2d.forward(x, w, *REST, np.ones(3, np.float32), True)
     assert np.isnan(y[0, :, 1:4, 1:4]).all()
 
 
-@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize("name", [*WINOGRAD, "direct"])
 def test_prepared_filters_give_the_same_bits(name):
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 7, 9, 8), np.float32), rng.standard_normal((20, 7, 3, 3), np.float32)

@@ -60,3 +60,24 @@ def test_a_row_that_is_named_twice_is_accumulated_once():
     zeros = np.zeros(rows, np.int64)
     run(a, zeros, zeros, 1, b, w, c, zeros, w, b, simd.ACCUMULATE)
     np.testing.assert_array_equal(c, 6)
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_runs_are_copied_cleared_moved_and_added(dtype):
+    w = simd.lanes(np.dtype(dtype).itemsize)
+
+    @numba.njit
+    def run(to, source, total, n):
+        gather.copy_run(simd.pointer(to, 1), simd.pointer(source, 3), n)
+        gather.clear_run(simd.pointer(to, 1 + n), 2)
+        gather.move(simd.pointer(to, 0), simd.pointer(source, 9))
+        gather.add_up(simd.pointer(total, 0), simd.pointer(source, 0), 40, 3)
+
+    source = np.random.default_rng(0).standard_normal(120).astype(dtype)
+    for n in (0, 1, 17):
+        to, total = np.full(30, 7, dtype), np.empty(w, dtype)
+        run(to, source, total, n)
+        np.testing.assert_array_equal(
+            to, np.concatenate([source[9:10], source[3 : 3 + n], [0, 0], np.full(27 - n, 7)])
+        )
+        np.testing.assert_array_equal(total, source[:w] + source[40 : 40 + w] + source[80 : 80 + w])

@@ -15,47 +15,18 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
 
-import numba
 import numpy as np
-from numba import types
 
-from minidl.kernels.arrays import compiled_for
-from minidl.kernels.compile import jit
+from minidl.kernels.arrays import compiled_for, plain
 from minidl.kernels.conv2d.direct import nhwc, plain_filters
 from minidl.kernels.conv2d.geometry import Walk, forward_walk, gradient_walks
-from minidl.kernels.conv2d.patches import FEW, ROWS, TAIL, VECTORS, block_of, patch_under, tail_room
-from minidl.kernels.conv2d.plans import (
-    PATCH,
-    PIXELS,
-    PIXELS_OF_GRADIENTS,
-    Geometry,
-    blocks_of,
-    fits,
-    plan,
-    split_of,
-)
-from minidl.kernels.conv2d.weights import PARTIAL_SUMS, PARTIALS, combine_task, pack_gradients, row_table
-from minidl.kernels.gather import clear_run, lanewise, move
-from minidl.kernels.launch import launch
-from minidl.kernels.simd import (
-    ACCUMULATE,
-    ahead,
-    columns,
-    flush_denormals,
-    lanes,
-    pointer,
-    restore_mode,
-    scratch,
-)
-from minidl.kernels.threads import WORTH_MULTIPLICATIONS, Parallel, parallel
+from minidl.kernels.conv2d.lanes import compiled_for_dtype
+from minidl.kernels.conv2d.plans import PIXELS, PIXELS_OF_GRADIENTS, blocks_of, fits, plan, shared, split_of
+from minidl.kernels.conv2d.weights import partials_of, row_table
+from minidl.kernels.simd import BIAS, RELU
+from minidl.kernels.threads import WORTH_MULTIPLICATIONS
 from minidl.kernels.windows import Pair, Shape4, to_nchw
-
-_tile = lanewise(ROWS, VECTORS)
-_few = lanewise(FEW, VECTORS)
-_patch_room = scratch(PATCH)
-_panel_room = scratch(PIXELS_OF_GRADIENTS * columns(4))
 
 
 def supports(
@@ -80,261 +51,6 @@ def _lanewise(walk: Walk, width: int, depth: int) -> Walk:
     return walk._replace(source=(height, across, width * depth), groups=width, columns=1, lanewise=True)
 
 
-# --- Compiled -----------------------------------------------------------------------------------------------------
-
-
-@jit
-def _multiply(
-    a: Any,
-    pixels: Any,
-    count: Any,
-    steps: Any,
-    k: Any,
-    b: Any,
-    b_k: Any,
-    c: Any,
-    targets: Any,
-    n: Any,
-    bias: Any,
-    mode: Any,
-) -> None:
-    """The lanewise tile for any number of rows; see ``patches.multiply``."""
-    tail, tail_targets = tail_room(pixels), tail_room(targets)
-    for i in range(0, count, ROWS):
-        p, t, rest = ahead(pixels, i), ahead(targets, i), min(ROWS, count - i)
-        if rest < ROWS:
-            for r in range(TAIL):
-                tail[r], tail_targets[r] = p[min(r, rest - 1)], t[min(r, rest - 1)]
-            p, t = tail, tail_targets
-        if rest > TAIL - 2 * FEW + 1 or rest == ROWS:
-            _tile(a, p, steps, k, b, b_k, c, t, n, bias, mode)
-        else:
-            for r in range(0, rest, FEW):
-                _few(a, ahead(p, r), steps, k, b, b_k, c, ahead(t, r), n, bias, mode)
-
-
-@jit
-def _repeated(
-    room: Any, source: Any, channels: Any, block: Any, first: Any, count: Any, geometry: Any
-) -> Any:
-    """A patch whose elements (depth, lane) are the source's channels[depth, first + lane]."""
-    n0, i0, j0, samples, rows, across = block
-    stride_rows, stride_columns, top, left, reach_rows, reach_columns = geometry[5:11]
-    sample_pitch, pitch, pixel, _taps, depth = geometry[11:16]
-    size = source.itemsize
-    for n in range(samples):
-        for i in range((rows - 1) * stride_rows + reach_rows):
-            for j in range((across - 1) * stride_columns + reach_columns):
-                to = ahead(room, n * sample_pitch + i * pitch + j * pixel)
-                y, x = i0 * stride_rows + top + i, j0 * stride_columns + left + j
-                if y < 0 or y >= source.shape[1] or x < 0 or x >= source.shape[2]:
-                    clear_run(to, pixel)
-                    continue
-                at = (n0 + n) * source.strides[0] + y * source.strides[1] + x * source.strides[2]
-                for d in range(depth):
-                    for lane in range(count):
-                        channel = channels[d, first + lane]
-                        move(
-                            ahead(to, d * (pixel // depth) + lane),
-                            pointer(source, (at + channel * source.strides[3]) // size),
-                        )
-    return room
-
-
-@jit
-def _lanes_task(
-    task: Any,
-    source: Any,
-    channels: Any,
-    packed: Any,
-    out: Any,
-    bias: Any,
-    mode: Any,
-    steps: Any,
-    pixels: Any,
-    targets: Any,
-    geometry: Any,
-    split: Any,
-    w: Any,
-) -> None:
-    """One block of pixels, for the ``split``-th part of the panels of lanes. packed is (depth and taps, lanes)."""
-    taps, depth, _depth_block, total, together = geometry[14:19]
-    size, width = source.itemsize, VECTORS * w
-    block = block_of(task // split, source.shape[0], geometry)
-    part, panels, k = task % split, -(-total // width), taps * depth
-    table = 1 if block[5] < geometry[2] else 0
-    places, ends = pointer(pixels, table * pixels.shape[1]), pointer(targets, table * targets.shape[1])
-    base = block[0] * out.strides[0] + block[1] * out.strides[1] + block[2] * out.strides[2]
-    room = _patch_room(pointer(out, 0))
-    state = flush_denormals()
-    last = min(total, (part + 1) * panels // split * width)
-    for first in range(part * panels // split * width, last, together):
-        count = min(together, last - first)
-        if channels.shape[1]:
-            patch = _repeated(room, source, channels, block, first, count, geometry)
-        else:
-            patch = patch_under(room, source, block, first, count, geometry)
-        for lane in range(0, count, width):
-            _multiply(
-                ahead(patch, lane),
-                places,
-                block[3] * block[4] * block[5],
-                pointer(steps, 0),
-                k,
-                pointer(packed, first + lane),
-                packed.shape[1],
-                pointer(out, base // size + first + lane),
-                ends,
-                min(width, count - lane),
-                pointer(bias, first + lane),
-                mode,
-            )
-    restore_mode(state)
-
-
-def _lanes(
-    pool: Any,
-    tasks: Any,
-    source: Any,
-    channels: Any,
-    packed: Any,
-    out: Any,
-    bias: Any,
-    mode: Any,
-    steps: Any,
-    pixels: Any,
-    targets: Any,
-    geometry: Any,
-    split: Any,
-    w: Any,
-) -> None:
-    launch(
-        pool,
-        tasks,
-        _lanes_task,
-        (source, channels, packed, out, bias, mode, steps, pixels, targets, geometry, split, w),
-    )
-
-
-@jit
-def _weights_task(
-    task: Any,
-    x: Any,
-    channels: Any,
-    g: Any,
-    sums: Any,
-    steps: Any,
-    rows: Any,
-    pixels: Any,
-    targets: Any,
-    geometry: Any,
-    split: Any,
-    blocks: Any,
-    w: Any,
-) -> None:
-    """One part of the panels of lanes, over one partial sum's blocks of pixels. sums is (partial, 1, taps, lanes)."""
-    taps, total, together = geometry[14], geometry[17], geometry[18]
-    size, width = x.itemsize, VECTORS * w
-    partials, panels = sums.shape[0], -(-total // width)
-    partial, part = task // split, task % split
-    room, panel = _patch_room(pointer(sums, 0)), _panel_room(pointer(sums, 0))
-    state = flush_denormals()
-    start = partial * blocks // partials
-    last = min(total, (part + 1) * panels // split * width)
-    for number in range(start, (partial + 1) * blocks // partials):
-        block = block_of(number, x.shape[0], geometry)
-        count = block[3] * block[4] * block[5]
-        table = 1 if block[5] < geometry[2] else 0
-        places, ends = pointer(pixels, table * pixels.shape[1]), pointer(targets, table * targets.shape[1])
-        base = (block[0] * g.strides[0] + block[1] * g.strides[1] + block[2] * g.strides[2]) // size
-        for first in range(part * panels // split * width, last, together):
-            there = min(together, last - first)
-            if channels.shape[1]:
-                patch = _repeated(room, x, channels, block, first, there, geometry)
-            else:
-                patch = patch_under(room, x, block, first, there, geometry)
-            for lane in range(0, there, width):
-                n = min(width, there - lane)
-                pack_gradients(g, base + first + lane, ends, count, n, panel, w)
-                _multiply(
-                    ahead(patch, lane),
-                    pointer(steps, 0),
-                    taps,
-                    places,
-                    count,
-                    panel,
-                    width,
-                    pointer(sums, partial * taps * total + first + lane),
-                    pointer(rows, 0),
-                    n,
-                    pointer(sums, 0),
-                    0 if number == start else ACCUMULATE,
-                )
-    restore_mode(state)
-
-
-def _weights(
-    pool: Any,
-    tasks: Any,
-    x: Any,
-    channels: Any,
-    g: Any,
-    sums: Any,
-    dw: Any,
-    steps: Any,
-    rows: Any,
-    pixels: Any,
-    targets: Any,
-    geometry: Any,
-    split: Any,
-    blocks: Any,
-    w: Any,
-) -> None:
-    """Partial sums of the weights' gradient; then dw."""
-    launch(
-        pool,
-        tasks,
-        _weights_task,
-        (x, channels, g, sums, steps, rows, pixels, targets, geometry, split, blocks, w),
-    )
-    launch(pool, dw.shape[0], combine_task, (sums, dw, 1))
-
-
-class _Compiled:
-    """The kernels for one dtype, compiled when they are first used; images may have any layout."""
-
-    def __init__(self, dtype: np.dtype) -> None:
-        real, size = numba.from_dtype(dtype), types.int64
-        image, flat = types.Array(real, 4, "A"), types.Array(real, 1, "A")
-        matrix, dw, sums = (types.Array(real, d, "C") for d in (2, 3, 4))
-        offsets, table = types.Array(size, 1, "C"), types.Array(size, 2, "C")
-        pool, geometry = types.UniTuple(size, 2), types.UniTuple(size, len(Geometry._fields))
-        self.w, self.width = lanes(dtype.itemsize), columns(dtype.itemsize)
-        self.no_bias = np.empty(0, dtype)
-        self.run: Parallel = parallel(
-            _lanes,
-            signature=types.void(
-                *(pool, size, image, table, matrix, image, flat, size),
-                *(offsets, table, table, geometry, size, size),
-            ),
-        )
-        self.weights: Parallel = parallel(
-            _weights,
-            signature=types.void(
-                *(pool, size, image, table, image, sums, dw),
-                *(offsets, offsets, table, table, geometry, size, size, size),
-            ),
-        )
-
-
-@functools.cache
-def _compiled(dtype: np.dtype) -> _Compiled:
-    return _Compiled(dtype)
-
-
-# --- The gate -----------------------------------------------------------------------------------------------------
-
-
 @functools.lru_cache(maxsize=256)
 def _channels(lanes: int, depth: int, multiplier: int) -> np.ndarray:
     """(depth, lanes): which channel a lane reads; empty where that is the lane's own."""
@@ -346,25 +62,39 @@ def _channels(lanes: int, depth: int, multiplier: int) -> np.ndarray:
 
 
 def _compute(
-    walk: Walk, source: np.ndarray, channels: np.ndarray, filters: np.ndarray, out: np.ndarray
+    walk: Walk,
+    source: np.ndarray,
+    channels: np.ndarray,
+    filters: np.ndarray,
+    out: np.ndarray,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
 ) -> None:
-    """out = the walk over source, with filters (tap row, tap column, depth, lane)."""
-    compiled, n = _compiled(source.dtype), source.shape[0]
+    """out = the walk over source, with filters (tap row, tap column, depth, lane), plus the bias, then ReLU."""
+    compiled, n = compiled_for_dtype(source.dtype), source.shape[0]
     how = plan(walk, source.itemsize, False, PIXELS)
     k, total = how.geometry.taps * how.geometry.depth, walk.groups
     panels = -(-total // compiled.width)
     packed = np.zeros((k, panels * compiled.width), source.dtype)
     packed[:, :total] = filters.reshape(k, total)
-    blocks = blocks_of(n, how.geometry)
+    numbers, blocks = shared(n, how)
     split = split_of(blocks, 1, panels)
     compiled.run.sized(n * math.prod(walk.grid) * total * (k + 3), WORTH_MULTIPLICATIONS)(
-        *(blocks * split, source, channels, packed, out, compiled.no_bias, 0),
-        *(how.steps, how.pixels, how.targets, how.numbers, split, compiled.w),
+        *(blocks * split, source, channels, packed, out),
+        *(compiled.no_bias if bias is None else bias, BIAS * (bias is not None) | RELU * relu),
+        *(how.steps, how.pixels, how.targets, numbers, split, compiled.w),
     )
 
 
 def forward(
-    x: np.ndarray, w: np.ndarray, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
 ) -> np.ndarray:
     """y, by one walk over x; a lane for each filter."""
     f, _, kh, kw = w.shape
@@ -372,7 +102,8 @@ def forward(
     source = nhwc(x)
     out = np.empty((x.shape[0], *walk.grid, f), source.dtype)
     filters = plain_filters(w).reshape(f, kh, kw, 1).transpose(1, 2, 3, 0)
-    _compute(walk, source, _channels(f, 1, f // groups), filters, out)
+    bias = None if bias is None else plain(bias)
+    _compute(walk, source, _channels(f, 1, f // groups), filters, out, bias, relu)
     return to_nchw(out)
 
 
@@ -400,17 +131,27 @@ def weight_grad(
         return np.zeros(w_shape, x.dtype)
     walk = _lanewise(forward_walk((1, *x.shape[1:]), w_shape, stride, padding, dilation, groups), f, 1)
     source, gradients = nhwc(x), np.ascontiguousarray(nhwc(g))
-    compiled = _compiled(source.dtype)
+    compiled = compiled_for_dtype(source.dtype)
     how = plan(walk, source.itemsize, False, PIXELS_OF_GRADIENTS)
     taps, panels = how.geometry.taps, -(-f // compiled.width)
     blocks = blocks_of(n, how.geometry)
-    partials = max(1, min(blocks, PARTIALS, PARTIAL_SUMS // (f * taps)))
+    partials = partials_of(blocks, f * taps)
     split = split_of(partials, 1, panels)
-    sums = np.empty((partials, 1, taps, f), source.dtype)
+    padded = -(-f // compiled.w) * compiled.w
+    sums = np.empty((partials, 1, taps, padded), source.dtype)
     dw = np.empty((f, 1, taps), source.dtype)
     work = n * math.prod(walk.grid) * f * (taps + 3)
     compiled.weights.sized(work, WORTH_MULTIPLICATIONS)(
         *(partials * split, source, _channels(f, 1, f // groups), gradients, sums, dw),
-        *(how.steps, row_table(taps, f), how.pixels, how.targets, how.numbers, split, blocks, compiled.w),
+        *(
+            how.steps,
+            row_table(taps, padded),
+            how.pixels,
+            how.targets,
+            how.numbers,
+            split,
+            blocks,
+            compiled.w,
+        ),
     )
     return dw.reshape(w_shape)

@@ -16,11 +16,12 @@ fixed blocks of pixels whose sums are added in order.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minidl.kernels.arrays import compiled_for
+from minidl.kernels.arrays import compiled_for, plain
 from minidl.kernels.conv2d import results, weights
-from minidl.kernels.conv2d.epilogue import finish
 from minidl.kernels.conv2d.geometry import forward_walk, gradient_walks
 from minidl.kernels.conv2d.plans import fits
 from minidl.kernels.windows import Pair, Shape4, to_nchw
@@ -54,6 +55,20 @@ def plain_filters(w: np.ndarray) -> np.ndarray:
     )
 
 
+def _forward_filters(w: np.ndarray, groups: int) -> results.Packed:
+    w = plain_filters(w)
+    f, c, kh, kw = w.shape
+    return results.Packed(w.reshape(groups, f // groups, c, kh, kw).transpose(0, 3, 4, 2, 1), w.shape)
+
+
+def prepare(
+    w: np.ndarray, x_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> results.Packed:
+    """The filters in panels."""
+    walk = forward_walk((1, *x_shape[1:]), w.shape, stride, padding, dilation, groups)
+    return results.prepared(walk, _forward_filters(w.copy(), groups))
+
+
 def forward(
     x: np.ndarray,
     w: np.ndarray,
@@ -64,14 +79,13 @@ def forward(
     bias: np.ndarray | None = None,
     relu: bool = False,
 ) -> np.ndarray:
-    """y, by one walk over x."""
-    walk = forward_walk(x.shape, w.shape, stride, padding, dilation, groups)
+    """y, by one walk over x; the bias and ReLU while the sums are in registers."""
+    walk = forward_walk((1, *x.shape[1:]), w.shape, stride, padding, dilation, groups)
     source = nhwc(x)
-    f, c, kh, kw = w.shape
-    out = np.empty((x.shape[0], *walk.grid, f), source.dtype)
-    filters = plain_filters(w).reshape(groups, f // groups, c, kh, kw).transpose(0, 3, 4, 2, 1)
-    results.compute(walk, source, filters, out)
-    return finish(to_nchw(out), bias, relu)
+    out = np.empty((x.shape[0], *walk.grid, w.shape[0]), source.dtype)
+    packed: Any = w if isinstance(w, results.Packed) else _forward_filters(w, groups)
+    results.compute(walk, source, packed, out, None if bias is None else plain(bias), relu)
+    return to_nchw(out)
 
 
 def input_grad(
@@ -85,7 +99,8 @@ def input_grad(
     filters = plain_filters(w).reshape(groups, f // groups, c // groups, kh, kw).transpose(0, 3, 4, 1, 2)
     geometry = (stride, padding, dilation, groups)
     for walk, (i, j), (rows, across) in gradient_walks((1, *x_shape[1:]), w.shape, *geometry):
-        results.compute(walk, source, filters[:, rows, across], dx[:, i :: stride[0], j :: stride[1]])
+        part = dx[:, i :: stride[0], j :: stride[1]]
+        results.compute(walk, source, results.Packed(filters[:, rows, across]), part)
     return to_nchw(dx)
 
 
@@ -95,7 +110,7 @@ def weight_grad(
     """dw, by one walk over x and g, in partial sums over fixed blocks."""
     if x.shape[0] == 0:
         return np.zeros(w_shape, x.dtype)
-    walk = forward_walk(x.shape, w_shape, stride, padding, dilation, groups)
+    walk = forward_walk((1, *x.shape[1:]), w_shape, stride, padding, dilation, groups)
     source, gradients = nhwc(x), np.ascontiguousarray(nhwc(g))
     dw = np.empty((*w_shape[:2], w_shape[2] * w_shape[3]), source.dtype)
     weights.compute(walk, source, gradients, dw)

@@ -6,7 +6,7 @@ from typing import Any
 
 from minidl.kernels.compile import jit
 from minidl.kernels.gather import clear_run, copy_run, gathered, move
-from minidl.kernels.simd import ahead, machine, pointer, scratch
+from minidl.kernels.simd import ahead, copy, lanes, machine, pointer, scratch, transpose
 
 ROWS, VECTORS = machine().rows, machine().vectors
 # What is left over of the rows is done in smaller tiles.
@@ -18,6 +18,8 @@ _narrow = gathered(ROWS, 1)
 _few = gathered(FEW, VECTORS)
 _few_narrow = gathered(FEW, 1)
 tail_room = scratch(TAIL)
+_copy_row = copy(VECTORS)
+_square_room = scratch(VECTORS * lanes(4) ** 2)
 
 
 @jit
@@ -112,17 +114,44 @@ def pack_panel(
     ``strides`` are the filters' distances in those four dimensions; what the n columns lack to ``width`` is 0.
     """
     (high, wide), (by_row, by_tap, by_channel, by_column) = taps, strides
+    number = high * wide
     for first in range(0, depth, block):
         count = min(block, depth - first)
-        start = ahead(panel, first * high * wide * width)
-        for c in range(count):
-            for a in range(high):
-                for b in range(wide):
-                    step = ahead(start, ((a * wide + b) * count + c) * width)
-                    source = ahead(filters, a * by_row + b * by_tap + (first + c) * by_channel)
-                    for j in range(n):
-                        move(ahead(step, j), ahead(source, j * by_column))
-                    clear_run(ahead(step, n), width - n)
+        start, source = ahead(panel, first * number * width), ahead(filters, first * by_channel)
+        done = 0
+        if by_tap == 1 and by_row == wide and by_channel == number and n == width:
+            done = _turn(source, by_column, number, count, start, width)
+        for e in range(done, count * number):
+            c, t = e // number, e % number
+            step = ahead(start, (t * count + c) * width)
+            place = ahead(source, t // wide * by_row + t % wide * by_tap + c * by_channel)
+            if by_column == 1:
+                copy_run(step, place, n)
+            else:
+                for j in range(n):
+                    move(ahead(step, j), ahead(place, j * by_column))
+            clear_run(ahead(step, n), width - n)
+
+
+@jit
+def _turn(source: Any, by_column: Any, number: Any, count: Any, start: Any, width: Any) -> Any:
+    """Pack a whole panel of filters whose channels and taps are neighbours: squares are turned in registers.
+
+    Returns how many of its count * number steps are done: whole squares of them.
+    """
+    w = width // VECTORS
+    room = _square_room(source)
+    c = t = e = 0
+    while e + w <= count * number:
+        for v in range(VECTORS):
+            transpose(ahead(room, v * w), width, ahead(source, v * w * by_column + e), by_column)
+        for i in range(w):
+            _copy_row(ahead(start, (t * count + c) * width), ahead(room, i * width))
+            t += 1
+            if t == number:
+                t, c = 0, c + 1
+        e += w
+    return e
 
 
 @jit

@@ -202,6 +202,21 @@ def blocks_of(n: int, geometry: Geometry) -> int:
     return -(-n // samples) * -(-geometry.grid_rows // rows) * -(-geometry.grid_columns // across)
 
 
+def shared(n: int, how: Plan) -> tuple[tuple[int, ...], int]:
+    """The plan's numbers with the samples of a block so chosen that a few threads share n samples evenly; the blocks.
+
+    This is for results, whose elements do not depend on the blocks. Sums over pixels keep the plan's.
+    """
+    geometry = how.geometry
+    blocks = blocks_of(n, geometry)
+    if geometry.samples == 1 or n <= 1:
+        return how.numbers, blocks
+    of_sample = blocks_of(1, geometry)
+    wanted = -(-blocks // TASKS) * TASKS // of_sample
+    samples = min(geometry.samples, -(-n // min(n, max(1, wanted))))
+    return (samples, *how.numbers[1:]), -(-n // samples) * of_sample
+
+
 def split_of(blocks: int, groups: int, panels: int) -> int:
     """Into how many parts the groups, or the panels of the only group, are split, so that there are enough tasks."""
     return 1 if blocks >= TASKS else min(groups if groups > 1 else panels, -(-TASKS // max(1, blocks)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numba
@@ -13,10 +13,12 @@ from numba import types
 from minidl.kernels.compile import jit
 from minidl.kernels.conv2d.geometry import Walk
 from minidl.kernels.conv2d.patches import VECTORS, block_of, multiply, pack_panel, patch_under
-from minidl.kernels.conv2d.plans import PATCH, PIXELS, Geometry, blocks_of, plan, split_of
+from minidl.kernels.conv2d.plans import PATCH, PIXELS, Geometry, Plan, plan, shared, split_of
 from minidl.kernels.launch import launch
 from minidl.kernels.simd import (
     ACCUMULATE,
+    BIAS,
+    RELU,
     ahead,
     columns,
     flush_denormals,
@@ -162,23 +164,71 @@ def _compiled(dtype: np.dtype) -> _Compiled:
     return _Compiled(dtype)
 
 
-def compute(walk: Walk, source: np.ndarray, filters: np.ndarray, out: np.ndarray) -> None:
-    """out = the walk over source.
+@dataclass(frozen=True)
+class Packed:
+    """Filters (group, tap row, tap column, channel, column), and their panels once they are packed.
+
+    Attributes:
+        filters: in any layout.
+        shape: that of w.
+        panels: the panels, or None.
+        block: how many channels are summed in one go: the panels are in that order.
+    """
+
+    filters: np.ndarray
+    shape: tuple[int, ...] = ()
+    panels: np.ndarray | None = None
+    block: int = 0
+
+
+def prepared(walk: Walk, packed: Packed) -> Packed:
+    """The same with panels, for images that are dense in memory."""
+    compiled, dtype = _compiled(packed.filters.dtype), packed.filters.dtype
+    how = plan(walk, dtype.itemsize, True, PIXELS)
+    panels = _room_for_panels(walk, how, dtype)
+    nothing = np.empty((0, 1, 1, 1), dtype)
+    count = walk.groups * -(-walk.columns // compiled.width)
+    compiled.run(
+        *(count, packed.filters, panels, 0, nothing, nothing, compiled.no_bias, 0),
+        *(how.steps, how.pixels, how.targets, how.numbers, 1, compiled.w),
+    )
+    return replace(packed, panels=panels, block=how.geometry.depth_block)
+
+
+def _room_for_panels(walk: Walk, how: Plan, dtype: np.dtype) -> np.ndarray:
+    width = columns(dtype.itemsize)
+    depth = how.geometry.taps * how.geometry.depth
+    return np.empty(walk.groups * -(-walk.columns // width) * depth * width, dtype)
+
+
+def compute(
+    walk: Walk,
+    source: np.ndarray,
+    packed: Packed,
+    out: np.ndarray,
+    bias: np.ndarray | None = None,
+    relu: bool = False,
+) -> None:
+    """out = the walk over source, plus the bias, then ReLU.
 
     Args:
         walk: the convolution.
         source: (N, H, W, C), in any layout, in memory that compiled code reads.
-        filters: (group, tap row, tap column, channel, column), in any layout.
+        packed: the filters.
         out: (N, grid, columns of all groups), in the layout that the walk's target names.
+        bias: one element per column of all groups.
+        relu: whether negative values become 0.
     """
     compiled = _compiled(source.dtype)
     how = plan(walk, source.itemsize, source.flags.c_contiguous, PIXELS)
-    depth, panels = how.geometry.taps * how.geometry.depth, -(-walk.columns // compiled.width)
-    packed = np.empty(walk.groups * panels * depth * compiled.width, source.dtype)
-    blocks = blocks_of(source.shape[0], how.geometry)
+    panels = -(-walk.columns // compiled.width)
+    ready = packed.panels is not None and packed.block == how.geometry.depth_block
+    room = packed.panels if ready else _room_for_panels(walk, how, source.dtype)
+    numbers, blocks = shared(source.shape[0], how)
     split = split_of(blocks, walk.groups, panels)
-    work = source.shape[0] * math.prod(walk.grid) * walk.groups * walk.columns * depth
+    work = out.size * how.geometry.taps * how.geometry.depth
     compiled.run.sized(work, WORTH_MULTIPLICATIONS)(
-        *(walk.groups * panels, filters, packed, blocks * split, source, out, compiled.no_bias, 0),
-        *(how.steps, how.pixels, how.targets, how.numbers, split, compiled.w),
+        *(0 if ready else walk.groups * panels, packed.filters, room, blocks * split, source, out),
+        *(compiled.no_bias if bias is None else bias, BIAS * (bias is not None) | RELU * relu),
+        *(how.steps, how.pixels, how.targets, numbers, split, compiled.w),
     )

@@ -14,24 +14,28 @@ from minidl.kernels.compile import jit
 from minidl.kernels.conv2d.geometry import Walk
 from minidl.kernels.conv2d.patches import VECTORS, block_of, multiply, patch_under
 from minidl.kernels.conv2d.plans import PATCH, PIXELS_OF_GRADIENTS, Geometry, blocks_of, plan, split_of
-from minidl.kernels.gather import clear_run, copy_run
+from minidl.kernels.gather import add_up, clear_run, copy_run
 from minidl.kernels.launch import launch
 from minidl.kernels.simd import (
     ACCUMULATE,
     ahead,
     columns,
+    copy,
     flush_denormals,
     lanes,
     pointer,
     restore_mode,
     scratch,
+    transpose,
 )
 from minidl.kernels.threads import WORTH_MULTIPLICATIONS, Parallel, parallel
 
 # What the partial sums may take, in elements; and how many of them there are at most.
-PARTIAL_SUMS, PARTIALS = 1 << 20, 16
+PARTIAL_SUMS, PARTIALS = 1 << 18, 16
 
 _patch_room = scratch(PATCH)
+_square_room = scratch(lanes(4) ** 2)
+_copy_row = copy(VECTORS)
 _panel_room = scratch(PIXELS_OF_GRADIENTS * columns(4))
 
 
@@ -41,8 +45,11 @@ def pack_gradients(g: Any, at: Any, targets: Any, count: Any, n: Any, panel: Any
     width = VECTORS * w
     for p in range(count):
         source, to = pointer(g, at + targets[p]), ahead(panel, p * width)
-        copy_run(to, source, n)
-        clear_run(ahead(to, n), width - n)
+        if n == width:
+            _copy_row(to, source)
+        else:
+            copy_run(to, source, n)
+            clear_run(ahead(to, n), width - n)
 
 
 @jit
@@ -102,7 +109,9 @@ def _weights_task(
                         count,
                         panel,
                         width,
-                        pointer(sums, ((partial * groups + group) * depth + k0) * taps * across + p * width),
+                        pointer(
+                            sums, ((partial * groups + group) * depth + k0) * taps * sums.shape[3] + p * width
+                        ),
                         pointer(rows, 0),
                         n,
                         pointer(sums, 0),
@@ -113,20 +122,33 @@ def _weights_task(
 
 
 @jit
-def combine_task(task: Any, sums: Any, dw: Any, block: Any) -> None:
-    """One filter: the partial sums (partial, group, step, filter), added in their order, as dw (F, C/groups, taps)."""
-    partials, _groups, _count, across = sums.shape
-    _, depth, taps = dw.shape
-    g, j = task // across, task % across
-    for first in range(0, depth, block):
-        deep = min(block, depth - first)
-        for t in range(taps):
-            for c in range(deep):
-                step = first * taps + t * deep + c
-                total = sums[0, g, step, j]
-                for partial in range(1, partials):
-                    total += sums[partial, g, step, j]
-                dw[task, first + c, t] = total
+def combine_task(task: Any, sums: Any, dw: Any, block: Any, w: Any) -> None:
+    """w filters of one group: the partial sums (partial, group, step, filter), added in their order, as dw.
+
+    dw is (F, C/groups, taps). Squares of w steps by w filters are turned in registers.
+    """
+    partials, groups, steps, padded = sums.shape
+    filters, depth, taps = dw.shape
+    across = filters // groups
+    squares = -(-across // w)
+    g, first = task // squares, task % squares * w
+    square = _square_room(pointer(sums, 0))
+    turned = _square_room(pointer(sums, 0))
+    for e0 in range(0, steps, w):
+        count = min(w, steps - e0)
+        for i in range(count):
+            c, t = (e0 + i) // taps, (e0 + i) % taps
+            start = c // block * block
+            step = start * taps + t * min(block, depth - start) + c - start
+            add_up(
+                ahead(square, i * w),
+                pointer(sums, (g * steps + step) * padded + first),
+                groups * steps * padded,
+                partials,
+            )
+        transpose(turned, w, square, w)
+        for j in range(min(w, across - first)):
+            copy_run(pointer(dw, (g * across + first + j) * steps + e0), ahead(turned, j * w), count)
 
 
 def _weights(
@@ -152,7 +174,7 @@ def _weights(
         _weights_task,
         (x, g, sums, steps, rows, pixels, targets, geometry, split, blocks, w),
     )
-    launch(pool, dw.shape[0], combine_task, (sums, dw, geometry[16]))
+    launch(pool, sums.shape[1] * -(-geometry[19] // w), combine_task, (sums, dw, geometry[16], w))
 
 
 class _Compiled:
@@ -184,6 +206,11 @@ def row_table(count: int, distance: int) -> np.ndarray:
     return np.arange(count, dtype=np.int64) * distance
 
 
+def partials_of(blocks: int, size: int) -> int:
+    """How many partial sums of ``size`` elements there are: they must be written and read again."""
+    return max(1, min(blocks, PARTIALS, PARTIAL_SUMS // size))
+
+
 def compute(walk: Walk, source: np.ndarray, g: np.ndarray, dw: np.ndarray) -> None:
     """dw (F, C/groups, taps) = the sum over the grid of g's elements times the source's at each tap.
 
@@ -197,11 +224,12 @@ def compute(walk: Walk, source: np.ndarray, g: np.ndarray, dw: np.ndarray) -> No
     how = plan(walk, source.itemsize, source.flags.c_contiguous, PIXELS_OF_GRADIENTS)
     depth, panels = how.geometry.taps * how.geometry.depth, -(-walk.columns // compiled.width)
     blocks = blocks_of(n, how.geometry)
-    partials = max(1, min(blocks, PARTIALS, PARTIAL_SUMS // dw.size))
+    partials = partials_of(blocks, dw.size)
     split = split_of(partials, walk.groups, panels)
-    sums = np.empty((partials, walk.groups, depth, walk.columns), source.dtype)
+    padded = -(-walk.columns // compiled.w) * compiled.w
+    sums = np.empty((partials, walk.groups, depth, padded), source.dtype)
     work = n * math.prod(walk.grid) * walk.groups * walk.columns * depth
     compiled.run.sized(work, WORTH_MULTIPLICATIONS)(
-        *(partials * split, source, g, sums, dw, how.steps, row_table(depth, walk.columns)),
+        *(partials * split, source, g, sums, dw, how.steps, row_table(depth, padded)),
         *(how.pixels, how.targets, how.numbers, split, blocks, compiled.w),
     )
