@@ -11,10 +11,14 @@ from minidl.kernels.arrays import compiled_for
 from minidl.kernels.normalize import order_of
 from minidl.kernels.registry import Operation, register
 
+# Below this many elements NumPy is done sooner.
+SMALL = 1 << 13
 
-def policy(dtype: np.dtype, order: str) -> str:
-    """One pass in all threads for what is channels-last and not small."""
-    return "fused" if order in ("channels-last", "both") and compiled_for(dtype) else "reference"
+
+def policy(dtype: np.dtype, order: str, size: int) -> str:
+    """One pass in all threads for what is channels-last and not small; the bits are the same."""
+    large = size >= SMALL and order in ("channels-last", "both")
+    return "fused" if large and compiled_for(dtype) else "reference"
 
 
 operation = Operation("affine", ("forward",), policy)
@@ -24,4 +28,4 @@ register("affine", "fused", module="minidl.kernels.affine.fused")
 
 def forward(x: np.ndarray, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """y."""
-    return operation.select(x.dtype, order_of(x)).forward(x, scale, shift)
+    return operation.select(x.dtype, order_of(x), x.size).forward(x, scale, shift)

@@ -13,12 +13,12 @@ import numpy as np
 
 from minidl.kernels.arrays import compiled_for
 from minidl.kernels.registry import Operation, register
-from minidl.kernels.softmax import large_rows
+from minidl.kernels.softmax import in_rows
 
 
-def policy(dtype: np.dtype, large_rows: bool) -> str:
-    """The compiled kernel for large arrays whose classes are neighbours in memory."""
-    return "fused" if large_rows and compiled_for(dtype) else "reference"
+def policy(dtype: np.dtype, in_rows: bool) -> str:
+    """The compiled kernel where the classes are neighbours in memory."""
+    return "fused" if in_rows and compiled_for(dtype) else "reference"
 
 
 operation = Operation("cross_entropy", ("forward",), policy)
@@ -30,4 +30,4 @@ def forward(
     x: np.ndarray, t: np.ndarray, c: np.ndarray, divisor: float, want_gradient: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The loss, an array of no dimensions, and its gradient, or None where none is wanted."""
-    return operation.select(x.dtype, large_rows(x, (1,))).forward(x, t, c, divisor, want_gradient)
+    return operation.select(x.dtype, in_rows(x, (1,))).forward(x, t, c, divisor, want_gradient)

@@ -27,7 +27,7 @@ from minidl.kernels.softmax.fused import (
 from minidl.kernels.threads import parallel
 
 
-def supports(dtype: np.dtype, large_rows: bool) -> bool:
+def supports(dtype: np.dtype, in_rows: bool) -> bool:
     """float32 and float64."""
     return compiled_for(dtype)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def supports(dtype: np.dtype, large_rows: bool) -> bool:
+def supports(dtype: np.dtype, in_rows: bool) -> bool:
     """Everything."""
     return True
 

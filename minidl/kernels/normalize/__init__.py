@@ -16,6 +16,7 @@ checked the shapes.
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 import numpy as np
@@ -27,8 +28,9 @@ Axes = tuple[int, ...]
 Shape = tuple[int, ...]
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
-# Below this many elements NumPy is as fast.
-SMALL = 1 << 11
+
+# Below this many elements with statistics of their own, NumPy's passes take no longer than the arithmetic on channels.
+SMALL = 1 << 13
 
 
 def policy(
@@ -36,14 +38,16 @@ def policy(
 ) -> str:
     """A compiled kernel where there is one for these statistics that takes the memory as it lies.
 
-    To copy it into another order would take as long as NumPy's passes do.
+    To copy it into another order would take as long as NumPy's passes do. The number of samples has no say where each
+    has statistics of its own: its bits must not depend on the batch it is in.
     """
     if not compiled_for(dtype):
         return "reference"
     if order in ("C", "both") and has_rows(shape, axes, parameters):
         return "rows"
     if order in ("channels-last", "both") and center and has_channels(shape, axes, parameters):
-        return "channels"
+        of_one_set = math.prod(shape if axes[0] == 0 else shape[1:])
+        return "channels" if of_one_set >= SMALL else "reference"
     return "reference"
 
 
@@ -70,12 +74,13 @@ register("normalize", "channels", module="minidl.kernels.normalize.channels")
 
 
 def order_of(x: np.ndarray) -> str:
-    """How x lies in memory: "C", "channels-last", "both", "other"; or "small", where that matters little."""
-    if x.size < SMALL:
-        return "small"
+    """How x lies in memory: "C", "channels-last", "both" or "other"."""
+    contiguous = x.flags.c_contiguous
+    if x.ndim == 2 and contiguous:
+        return "both"
     if x.ndim > 1 and np.moveaxis(x, 1, -1).flags.c_contiguous:
-        return "both" if x.flags.c_contiguous else "channels-last"
-    return "C" if x.flags.c_contiguous else "other"
+        return "both" if contiguous else "channels-last"
+    return "C" if contiguous else "other"
 
 
 def _select(x: np.ndarray, axes: Axes, parameters: Shape | None, center: bool) -> ModuleType:

@@ -203,7 +203,7 @@ def _normalize(pool: Any, blocks: Any, x: Any, mean: Any, scale: Any, shift: Any
     launch(pool, blocks, _normalize_block, (x, mean, scale, shift, y))
 
 
-@jit
+@jit(fastmath=frozenset())  # no fused multiply-add, so that the bits are NumPy's
 def _normalize_block(block: Any, x: Any, mean: Any, scale: Any, shift: Any, y: Any) -> None:
     group, first, stop = _place(block, x)
     m, s, t = mean[group], scale[group], shift[group]

@@ -22,7 +22,7 @@ BLOCK = 1 << 13  # elements
 LANES = 64
 
 
-def supports(dtype: np.dtype, axes: Axes, large_rows: bool) -> bool:
+def supports(dtype: np.dtype, axes: Axes, in_rows: bool) -> bool:
     """float32 and float64, along an axis."""
     return compiled_for(dtype) and len(axes) == 1
 
@@ -49,13 +49,16 @@ def input_grad(g: np.ndarray, y: np.ndarray, axes: Axes, log: bool) -> np.ndarra
 
 def like(x: np.ndarray, axis: int) -> np.ndarray:
     """An array of x's shape whose memory is in the order of its axes, but for ``axis``, which is last in memory."""
+    if axis == x.ndim - 1:
+        return np.empty(x.shape, x.dtype)
     order = np.moveaxis(np.empty((2,) * x.ndim, np.int8), -1, axis)
     return np.empty_like(order, x.dtype, shape=x.shape)
 
 
 def as_rows(x: np.ndarray, axis: int) -> np.ndarray:
     """x as a matrix, with a row for each softmax."""
-    return plain(np.moveaxis(x, axis, -1)).reshape(-1, x.shape[axis])
+    rows = plain(x if axis == x.ndim - 1 else np.moveaxis(x, axis, -1))
+    return rows if x.ndim == 2 else rows.reshape(-1, x.shape[axis])
 
 
 def blocks_of(rows: np.ndarray) -> int:
@@ -89,22 +92,31 @@ def _forward_block(block: Any, x: Any, y: Any, log: Any) -> None:
             for k in range(target.size):
                 target[k] = (source[k] - highest) - logarithm
         else:
+            share = x.dtype.type(1) / total  # a division takes as long as the exponential
             for k in range(target.size):
-                target[k] /= total
+                target[k] *= share
+
+
+@jit
+def larger(old: Any, new: Any) -> Any:
+    """The larger of two; the old one where the new one is NaN."""
+    return new if new > old else old
 
 
 @jit
 def maximum(row: Any, lanes: Any) -> Any:
     """The largest element that is not NaN; -inf if there is none."""
     lanes[:] = -np.inf
-    whole = row.size // LANES * LANES
-    for start in range(0, whole, LANES):
-        part = row[start : start + LANES]
+    fours = row.size // (4 * LANES) * 4 * LANES
+    for start in range(0, fours, 4 * LANES):
+        part = row[start : start + 4 * LANES]
+        a, b, c, d = part[:LANES], part[LANES : 2 * LANES], part[2 * LANES : 3 * LANES], part[3 * LANES :]
         for k in range(LANES):
-            lanes[k] = part[k] if part[k] > lanes[k] else lanes[k]
-    rest = row[whole:]
-    for k in range(rest.size):
-        lanes[k] = rest[k] if rest[k] > lanes[k] else lanes[k]
+            lanes[k] = larger(larger(larger(larger(lanes[k], a[k]), b[k]), c[k]), d[k])
+    for start in range(fours, row.size, LANES):
+        part = row[start : start + LANES]
+        for k in range(part.size):
+            lanes[k] = larger(lanes[k], part[k])
     highest = lanes[0]
     for k in range(1, LANES):
         highest = max(highest, lanes[k])

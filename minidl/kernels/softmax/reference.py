@@ -14,7 +14,7 @@ _highest: Any = np.maximum.reduce
 _total: Any = np.add.reduce
 
 
-def supports(dtype: np.dtype, axes: Axes, large_rows: bool) -> bool:
+def supports(dtype: np.dtype, axes: Axes, in_rows: bool) -> bool:
     """Everything."""
     return True
 
