@@ -11,7 +11,7 @@ from minidl.kernels.check import cases_of, check_kernel
 from minidl.kernels.registry import operation
 
 # Implementations that are for some shapes only.
-PARTIAL = {"conv2d": ("winograd2", "winograd4"), "normalize": ("rows", "channels")}
+PARTIAL = {"conv2d": ("depthwise", "winograd2", "winograd4"), "normalize": ("rows", "channels")}
 ALL = [(op, name) for op in operations() for name in available(op)]
 
 
