@@ -14,6 +14,7 @@ import numpy as np
 
 from minidl import dtypes
 from minidl.errors import DTypeError, must
+from minidl.kernels import reduce as reduction
 from minidl.ops.arguments import cast, check_bool, check_tensor, dims, floating, is_floats, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.elementwise import _where
@@ -55,6 +56,20 @@ def _count(shape: tuple[int, ...], reduced: Dims) -> int:
 _total: Any = np.add.reduce  # np.sum without its overhead
 
 
+def total(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+    """The sum, in x's dtype; of many floats by the kernel, in all threads."""
+    group = None if x.size < reduction.SMALL else reduction.grouped(x, reduced)
+    if group is None:
+        return _total(x, reduced, x.dtype, None, keepdim)
+    y = reduction.reduce_sum(group)
+    return y if keepdim else dropped(y, reduced)
+
+
+def dropped(y: np.ndarray, reduced: Dims) -> np.ndarray:
+    """``y`` without its axes of size 1 that stand for those that were reduced."""
+    return y.reshape(() if reduced is None else [n for axis, n in enumerate(y.shape) if axis not in reduced])
+
+
 def divided(total: Any, n: float) -> Any:
     """``total / n``. NumPy divides small arrays by an array twice as fast as by a number."""
     return total / n if total.ndim == 0 else np.divide(total, np.asarray(n, total.dtype))
@@ -66,7 +81,7 @@ def divided(total: Any, n: float) -> Any:
 def _sum_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
     if x.dtype.char == "e":  # float16, whose sums would soon stand still
         return np.asarray(_total(x, axis=reduced, dtype=np.float32, keepdims=keepdim)).astype(x.dtype)
-    return _total(x, reduced, x.dtype, None, keepdim)
+    return total(x, reduced, keepdim)
 
 
 _sum = Op(
@@ -83,7 +98,7 @@ def _mean_vjp(g: Any, _y: Any, _x: Any, reduced: Dims, keepdim: bool) -> Any:
 def _mean_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
     if x.dtype.char == "e":
         return np.asarray(_mean_forward(x.astype(np.float32), reduced, keepdim)).astype(x.dtype)
-    return divided(_total(x, reduced, None, None, keepdim), _count(x.shape, reduced))
+    return divided(total(x, reduced, keepdim), _count(x.shape, reduced))
 
 
 _mean = Op("mean", _mean_forward, _mean_vjp)
@@ -199,7 +214,12 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
 def _logsumexp_forward(x: np.ndarray, reduced: tuple[int, ...], keepdim: bool) -> np.ndarray:
     highest = np.max(x, reduced, keepdims=True, initial=-np.inf)
     highest = np.where(np.isfinite(highest), highest, 0)  # inf - inf would be nan
-    y = np.log(_total(np.exp(x - highest), axis=reduced, keepdims=True)) + highest
+    group = reduction.grouped(x, reduced)
+    if group is None:
+        sums = _total(np.exp(x - highest), axis=reduced, keepdims=True)
+    else:
+        sums = reduction.reduce_sum(group, reduction.EXPONENTIALS, highest)
+    y = np.log(sums) + highest
     return y if keepdim else y.squeeze(reduced)
 
 

@@ -7,9 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import DTypeError, must
+from minidl.kernels import reduce as reduction
 from minidl.ops.arguments import cast, check_tensor, numpy_names, widened
 from minidl.ops.elementwise import _where
-from minidl.ops.reduce import DimArgument, Dims, _all_or, _count, _kept, _mean, _total, divided, mean
+from minidl.ops.reduce import (
+    DimArgument,
+    Dims,
+    _all_or,
+    _count,
+    _kept,
+    _mean,
+    _total,
+    divided,
+    dropped,
+    mean,
+    total,
+)
 from minidl.tape import Op
 
 if TYPE_CHECKING:
@@ -20,7 +33,12 @@ __all__ = ["var", "std", "var_mean", "std_mean"]
 
 def _var_forward(x: np.ndarray, reduced: Dims, correction: float, keepdim: bool) -> np.ndarray:
     n = _count(x.shape, reduced)
-    deviation = x - divided(_total(x, reduced, None, None, True), n)
+    mean = divided(total(x, reduced, True), n)
+    group = None if x.size < reduction.SMALL else reduction.grouped(x, reduced)
+    if group is not None:
+        squares = reduction.reduce_sum(group, reduction.DEVIATION, mean)
+        return divided(squares if keepdim else dropped(squares, reduced), _freedom(n, correction))
+    deviation = x - mean
     return divided(_total(deviation * deviation, reduced, None, None, keepdim), _freedom(n, correction))
 
 
