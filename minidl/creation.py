@@ -145,6 +145,8 @@ def full(
     >>> minidl.full((1, 2), 7), minidl.full((2,), 0.5)
     (tensor([[7, 7]]), tensor([0.5, 0.5]))
     """
+    if not isinstance(size, (tuple, list)):
+        raise DTypeError(must("full", "size", "a tuple of ints", type(size).__name__))
     fill = _number("full", "fill_value", fill_value)
     found = dtypes.result_type(fill) if dtype is None else dtypes.as_dtype("full", dtype)
     array = np.full(_size("full", (size,)), converted("full", fill, found))

@@ -80,6 +80,7 @@ T.randint(-1, 2, (2,), dtype=T.uint8) -> randint: low and high
 T.randint(3, (2,), dtype=T.bool) -> randint: low and high
 T.randint(2**30, (2,), dtype=T.float16) -> randint: low and high
 T.full((2,), -300, dtype=T.uint8) -> full: value
+T.full(2, 3) -> full: size
 T.full((2,), -9.5, dtype=T.uint8) -> full: value
 T.full((2,), 1e30, dtype=T.float16) -> full: value
 x.half().detach().masked_fill(x > 0, -1e9) -> masked_fill: value
