@@ -197,7 +197,7 @@ def test_the_policy():
 
     assert kernel((8, 64, 28, 28), (64, 1, 3, 3), 64) == "depthwise"
     assert kernel((8, 1, 28, 28), (64, 1, 3, 3)) == "direct"
-    assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "im2col"
+    assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "implicit_gemm"
 
 
 def test_what_the_direct_kernels_leave_to_others():

@@ -21,7 +21,7 @@ from minidl.kernels.arrays import compiled_for
 from minidl.kernels.registry import Operation, register
 from minidl.kernels.windows import Pair, Shape4
 
-# Taps of filters that the policy leaves to im2col.
+# Taps of filters that the policy leaves to the implicit product.
 LARGE_FILTER = 1000
 
 
@@ -54,8 +54,10 @@ def policy(
     if min(w_shape[:2]) >= 16 and winograd_applies(dtype, w_shape, stride, dilation, groups):
         return "winograd4"
     # Filters of some 60 x 60 taps have windows too large for the others.
-    if not compiled_for(dtype) or w_shape[2] * w_shape[3] > LARGE_FILTER:
+    if not compiled_for(dtype):
         return "im2col"
+    if w_shape[2] * w_shape[3] > LARGE_FILTER:
+        return "implicit_gemm"
     return "depthwise" if groups > 1 and w_shape[1] == 1 else "direct"
 
 
@@ -69,6 +71,7 @@ operation = Operation("conv2d", ("forward", "input_grad", "weight_grad"), policy
 register("conv2d", "reference", module="minidl.kernels.conv2d.reference")
 register("conv2d", "im2col", module="minidl.kernels.conv2d.im2col")
 register("conv2d", "direct", module="minidl.kernels.conv2d.direct")
+register("conv2d", "implicit_gemm", module="minidl.kernels.conv2d.implicit_gemm")
 register("conv2d", "depthwise", module="minidl.kernels.conv2d.depthwise")
 register("conv2d", "winograd2", module="minidl.kernels.conv2d.winograd2")
 register("conv2d", "winograd4", module="minidl.kernels.conv2d.winograd4")
