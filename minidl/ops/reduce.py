@@ -65,6 +65,16 @@ def total(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
     return y if keepdim else dropped(y, reduced)
 
 
+def sum_of_squares(x: np.ndarray) -> float:
+    """``sum(x²)``: in one pass where that neither overflows nor vanishes, else in double precision."""
+    group = reduction.grouped(x, None)
+    if group is not None:
+        squares = float(reduction.reduce_sum(group, reduction.DEVIATION, np.zeros((), x.dtype)).item())
+        if 1e-20 < squares < math.inf:
+            return squares
+    return float(np.sum(np.square(x, dtype=np.float64)))
+
+
 def dropped(y: np.ndarray, reduced: Dims) -> np.ndarray:
     """``y`` without its axes of size 1 that stand for those that were reduced."""
     return y.reshape(() if reduced is None else [n for axis, n in enumerate(y.shape) if axis not in reduced])

@@ -105,3 +105,12 @@ def test_vectors_must_fit():
         vector_to_parameters(Tensor(np.zeros(3)), nn.Linear(1, 1).parameters())
     with pytest.raises(DTypeError, match=r"^vector_to_parameters: vec must be a Tensor, got ndarray$"):
         vector_to_parameters(np.zeros(2), nn.Linear(1, 1).parameters())
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e30])
+def test_the_norm_of_large_gradients_neither_overflows_nor_vanishes(scale: float) -> None:
+    p = Tensor(np.zeros((300, 400), np.float32), requires_grad=True)
+    p.grad = Tensor((np.random.default_rng(0).standard_normal((300, 400)) * scale).astype(np.float32))
+    expected = np.linalg.norm(p.grad.array.astype(np.float64))
+    assert clip_grad_norm_([p], scale).item() == pytest.approx(expected, rel=1e-6)
+    assert np.linalg.norm(p.grad.array.astype(np.float64)) <= scale * 1.00001

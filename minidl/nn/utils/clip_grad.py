@@ -10,6 +10,7 @@ import numpy as np
 from minidl.dtypes import get_default_dtype
 from minidl.errors import ArgumentError, GradError, must
 from minidl.ops.arguments import as_float, check_tensor
+from minidl.ops.reduce import sum_of_squares
 from minidl.tensor import Tensor
 
 
@@ -21,7 +22,9 @@ def _gradients(op: str, parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 
 def _norm(array: np.ndarray, p: float) -> float:
-    """The p-norm of all elements, computed in double precision."""
+    """The p-norm of all elements; powers are computed in double precision, squares of many floats in their own."""
+    if p == 2:
+        return math.sqrt(sum_of_squares(array))
     sizes = np.abs(array, dtype=np.float64)
     if p == math.inf:
         return float(sizes.max(initial=0.0))
