@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minidl.errors import DimensionError, DTypeError, must
+from minidl.kernels import reduce as reduction
 from minidl.ops.arguments import cast, check_bool, check_tensor, is_array, numpy_names
 from minidl.ops.arguments import dim as as_dim
 from minidl.ops.choice import maximum, minimum
 from minidl.ops.gathering import gather_forward, scatter_add_to
-from minidl.ops.reduce import DimArgument, Dims, _all_or, _count, _kept, _sum
+from minidl.ops.reduce import DimArgument, Dims, _all_or, _count, _kept, _sum, dropped
 from minidl.ops.shape import _reshape
 from minidl.tape import Op
 
@@ -29,13 +30,21 @@ class ValuesAndIndices(NamedTuple):
     indices: Tensor
 
 
-SMALL = 1 << 14  # elements, up to which their extremum is found sooner by its place than by NumPy's reduction
+# Up to this many elements an extremum is found soonest by its place, and from it on, along axes, by the kernel. The
+# results are the same.
+SMALL = 1 << 14
 
 
 def _extremum(name: str, ufunc: Any, place: Callable[..., Any], same: Callable[[Any, Any], Any]) -> Op:
     """A maximum or minimum, whose gradient the elements that are the ``same`` as it share evenly."""
 
-    def forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> Any:
+    kind = reduction.LARGEST if ufunc is np.maximum else reduction.SMALLEST
+
+    def forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+        group = None if reduced is None or x.size < SMALL else reduction.grouped(x, reduced)
+        if group is not None:  # over all elements NumPy is as fast
+            y = reduction.reduce_sum(group, kind)
+            return y if keepdim else dropped(y, reduced)
         if reduced is None and not keepdim and x.size < SMALL:
             flat = x.ravel()
             return flat[place(flat)]

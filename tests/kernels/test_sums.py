@@ -7,7 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
-from minidl.kernels.reduce import DEVIATION, EXPONENTIALS, SMALL, TOTAL, grouped, reduce_sum
+from minidl.kernels.reduce import (
+    DEVIATION,
+    EXPONENTIALS,
+    LARGEST,
+    SMALL,
+    SMALLEST,
+    TOTAL,
+    grouped,
+    reduce_sum,
+)  # fmt: skip
 from minidl.kernels.threads import get_num_threads, set_num_threads
 
 SHAPES = [(300, 700), (5000,), (3, 20, 33, 41), (130, 1, 7, 9), (2, 1000, 3), (1, 4097), (600, 130), (128,)]
@@ -97,3 +106,19 @@ def test_infinities_and_nan_come_out():
 def test_a_long_sum_keeps_its_digits():
     x = np.full(5_000_001, 0.1, np.float32)
     assert reduce_sum(grouped(x, None))[0] == pytest.approx(0.1 * x.size, rel=2e-7)
+
+
+@pytest.mark.parametrize(("kind", "ufunc"), [(LARGEST, np.maximum), (SMALLEST, np.minimum)])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_extremes_are_numpys(shape, dtype, kind, ufunc):
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    for special in (0.5, np.nan, np.inf, -np.inf):
+        x.reshape(-1)[3], x.reshape(-1)[-1] = special, special
+        for axes in _axes(x.ndim):
+            for arranged in _orders(x):
+                group = grouped(arranged, axes)
+                if group is not None:
+                    np.testing.assert_array_equal(
+                        reduce_sum(group, kind), ufunc.reduce(x, axis=axes, keepdims=True)
+                    )

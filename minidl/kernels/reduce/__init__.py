@@ -1,8 +1,10 @@
-"""Sums, and what is made of sums, along some axes of an array of floats.
+"""Sums, what is made of sums, and extremes, along some axes of an array of floats.
 
     TOTAL           sum of x
     DEVIATION       sum of (x - m)²
     EXPONENTIALS    sum of e^(x - m)
+    LARGEST         the largest x, or NaN if there is one
+    SMALLEST        the smallest, likewise
 
 An array is seen in memory's order as (outer, n, inner): n elements, ``inner`` apart, become one. They are added in
 blocks of fixed size, by the order that ``n`` and ``inner`` say, and the sums of the blocks in order, in double
@@ -19,9 +21,9 @@ import numpy as np
 
 from minidl.kernels.arrays import memory_order
 
-__all__ = ["DEVIATION", "EXPONENTIALS", "TOTAL", "Grouping", "grouped", "reduce_sum"]
+__all__ = ["DEVIATION", "EXPONENTIALS", "LARGEST", "SMALLEST", "TOTAL", "Grouping", "grouped", "reduce_sum"]
 
-TOTAL, DEVIATION, EXPONENTIALS = 0, 1, 2
+TOTAL, DEVIATION, EXPONENTIALS, LARGEST, SMALLEST = range(5)
 # Sums over less than this (n * inner) are left to NumPy, which is quicker to call.
 SMALL = 128
 
@@ -84,8 +86,8 @@ def reduce_sum(group: Grouping, kind: int = TOTAL, m: Any = None) -> np.ndarray:
     """The sums of a grouped array, along axes that stay with size 1.
 
     Args:
-        kind: TOTAL, DEVIATION or EXPONENTIALS.
-        m: for the latter two an array of the result's shape and of x's dtype.
+        kind: TOTAL, DEVIATION, EXPONENTIALS, LARGEST or SMALLEST.
+        m: for DEVIATION and EXPONENTIALS an array of the result's shape and of x's dtype.
     """
     from minidl.kernels.reduce.sums import sums
 

@@ -19,6 +19,7 @@ from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
 
 BLOCK = 1024  # neighbours that are added before their sum goes into double precision
+LANES = 64  # the largest of this many columns is found at once
 ROWS = 256  # rows, likewise
 COLUMNS = 512  # sums that are made together where they lie side by side
 TASK = 1 << 14  # elements of a task, about
@@ -31,19 +32,20 @@ def sums(x: np.ndarray, sizes: tuple[int, int, int], kind: int, shift: np.ndarra
     blocks = -(-n // (BLOCK if inner == 1 else ROWS))
     partial = np.empty((outer, blocks, inner))
     shift = out if shift is None else shift
-    _sums.sized(x.size if kind < 2 else 4 * x.size)(plain(x).reshape(-1), n, kind, shift, partial)
-    _add_blocks(partial, out)
+    _sums.sized(4 * x.size if kind == 2 else x.size)(plain(x).reshape(-1), n, kind, shift, partial)
+    _join_blocks(partial, kind, out)
     return out
 
 
 @jit
-def _add_blocks(partial: Any, out: Any) -> None:
+def _join_blocks(partial: Any, kind: Any, out: Any) -> None:
     for o in range(out.shape[0]):
         for j in range(out.shape[1]):
             total = partial[o, 0, j]
             for b in range(1, partial.shape[1]):
-                total += partial[o, b, j]
-            out[o, j] = total
+                v = partial[o, b, j]
+                total = total + v if kind < 3 else (v if (v > total) | (v != v) else total)
+            out[o, j] = -total if kind == 4 else total
 
 
 @parallel
@@ -69,7 +71,7 @@ def _sums(pool: Any, x: Any, n: Any, kind: Any, shift: Any, partial: Any) -> Non
 @jit
 def _row_task(i: Any, together: Any, x: Any, n: Any, kind: Any, shift: Any, partial: Any) -> None:
     outer, blocks, _ = partial.shape
-    scratch = np.empty(min(n, BLOCK) if kind == 2 else 0, x.dtype)
+    scratch = np.empty(max(LANES, min(n, BLOCK)) if kind >= 2 else 0, x.dtype)
     for piece in range(i * together, min((i + 1) * together, outer * blocks)):
         o, b = piece // blocks, piece % blocks
         block = x[o * n + b * BLOCK : o * n + min((b + 1) * BLOCK, n)]
@@ -77,6 +79,8 @@ def _row_task(i: Any, together: Any, x: Any, n: Any, kind: Any, shift: Any, part
             partial[o, b, 0] = _neighbours(block)
         elif kind == 1:
             partial[o, b, 0] = _squares(block, shift[o, 0])
+        elif kind >= 3:
+            partial[o, b, 0] = _largest(block, x.dtype.type(1 if kind == 3 else -1), scratch[:LANES])
         else:
             _exponentials(block, shift[o, 0], scratch[: block.size])
             partial[o, b, 0] = _neighbours(scratch[: block.size])
@@ -97,6 +101,25 @@ def _squares(x: Any, m: Any) -> Any:
         d = x[i] - m
         total += d * d
     return total
+
+
+@jit
+def _largest(x: Any, sign: Any, lanes: Any) -> Any:
+    """The largest of ``sign * x``, NaN if there is one: by columns of LANES, as only they become vectors."""
+    lanes[:] = -np.inf
+    whole = x.size - x.size % LANES
+    for start in range(0, whole, LANES):
+        row = x[start : start + LANES]
+        for j in range(row.size):
+            v, most = sign * row[j], lanes[j]
+            lanes[j] = v if (v > most) | (v != v) else most
+    best = lanes[0]
+    for j in range(1, lanes.size):
+        best = lanes[j] if (lanes[j] > best) | (lanes[j] != lanes[j]) else best
+    for i in range(whole, x.size):
+        v = sign * x[i]
+        best = v if (v > best) | (v != v) else best
+    return best
 
 
 @jit
@@ -125,7 +148,8 @@ def _column_task(i: Any, together: Any, x: Any, n: Any, kind: Any, shift: Any, p
 def _side_by_side(x: Any, rows: Any, inner: Any, kind: Any, m: Any, total: Any) -> None:
     """The sums of ``rows`` rows, of which neighbours lie ``inner`` apart: one for each column."""
     width = total.size
-    total[:] = 0
+    total[:] = 0 if kind < 3 else -np.inf
+    sign = x.dtype.type(-1 if kind == 4 else 1)
     whole = rows - rows % 4 if kind == 0 else 0
     for i in range(0, whole, 4):
         a, b = x[i * inner : i * inner + width], x[(i + 1) * inner : (i + 1) * inner + width]
@@ -141,6 +165,10 @@ def _side_by_side(x: Any, rows: Any, inner: Any, kind: Any, m: Any, total: Any) 
             for j in range(total.size):
                 e = row[j] - m[j]
                 total[j] += e * e
+        elif kind >= 3:
+            for j in range(total.size):
+                v, most = sign * row[j], total[j]
+                total[j] = v if (v > most) | (v != v) else most
         else:
             for j in range(total.size):
                 total[j] += exp(row[j] - m[j])
