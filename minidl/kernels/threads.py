@@ -45,8 +45,9 @@ __all__ = ["get_num_threads", "parallel", "set_num_threads"]
 
 # From this many elements on, loaded and stored once, the pool pays for its launch.
 WORTH_A_LAUNCH = 1 << 15
-# The same for products that run at the core's peak, counted in multiplications.
-WORTH_MULTIPLICATIONS = 1 << 17
+# The same for products that run at the core's peak, counted in multiplications: 10 µs of them at least, because on a
+# machine that others use a launch may wait for the second core for a hundred times as long.
+WORTH_MULTIPLICATIONS = 1 << 20
 
 
 class _State(threading.local):

@@ -119,9 +119,9 @@ def test_a_sample_has_the_same_bits_in_every_batch(name, channels):
 # Large enough for two threads; the last has more channels than a patch holds at once.
 PARALLEL_SHAPES = [
     ((5, 24, 30, 31), (40, 24, 3, 3), (2, 1), (1, 1), (1, 1), 1),
-    ((1, 64, 9, 9), (130, 64, 1, 1), (1, 1), (0, 0), (1, 1), 1),
+    ((1, 64, 20, 20), (130, 64, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     ((3, 32, 20, 20), (64, 8, 3, 3), (1, 1), (1, 1), (1, 1), 4),
-    ((2, 64, 20, 20), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
+    ((2, 64, 40, 40), (64, 1, 3, 3), (1, 1), (1, 1), (1, 1), 64),
     ((2, 2100, 5, 5), (20, 2100, 5, 5), (1, 1), (2, 2), (1, 1), 1),
 ]
 
@@ -196,6 +196,7 @@ def test_the_policy():
         return conv2d.policy("forward", np.dtype("float32"), x_shape, w_shape, *rest, groups)
 
     assert kernel((8, 64, 28, 28), (64, 1, 3, 3), 64) == "depthwise"
+    assert kernel((8, 64, 28, 28), (448, 1, 3, 3), 64) == "direct"
     assert kernel((8, 1, 28, 28), (64, 1, 3, 3)) == "direct"
     assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "implicit_gemm"
 
