@@ -193,3 +193,9 @@ def test_finfo(name: str) -> None:
     for field in ("eps", "max", "min", "tiny", "smallest_normal", "bits", "dtype"):
         assert getattr(ours, field) == getattr(theirs, field)
     assert minidl.finfo().dtype == "float32"
+
+
+@pytest.mark.parametrize("d", dtypes.ALL)
+def test_a_dtype_is_always_the_same_object(d: np.dtype) -> None:
+    for given in (d.name, d.type, d.newbyteorder("S"), np.dtype(d.name).newbyteorder("=")):
+        assert dtypes.as_dtype("test", given) is d

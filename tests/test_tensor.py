@@ -334,3 +334,11 @@ def test_gradients_accumulated_by_two_threads_are_not_lost() -> None:
     for thread in threads:
         thread.join()
     assert x.grad.array.min() == x.grad.array.max() == 300.0
+
+
+def test_a_result_has_a_memory_once_it_is_asked_for() -> None:
+    y = minidl.ones(2, 2) + 1
+    assert y._cell is None
+    view = y[0]
+    assert view._memory is y._memory is y._cell
+    assert (y + 1)._memory is not y._memory

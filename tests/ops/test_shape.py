@@ -345,3 +345,9 @@ def test_repeat_needs_a_count_for_each_dimension() -> None:
         lambda: ops.repeat(Tensor(normal(2, 3)), 2),
         lambda: torch.ones(2, 3).repeat(2),
     )
+
+
+@pytest.mark.parametrize("sizes", [(-2, 3), (2, -3), (True, 6), (-1, -1), (0, -1)])
+def test_sizes_that_numpy_would_take_or_reword_are_refused(sizes: tuple[int, ...]) -> None:
+    with pytest.raises((ShapeError, DTypeError), match=r"^reshape: shape must be"):
+        ops.reshape(from_numpy(np.ones((2, 3))), *sizes)
