@@ -1,4 +1,7 @@
-"""The Python blocks of README and docs run as they stand, one page after the other in a fresh namespace."""
+"""The Python blocks of README and docs run as they stand, one page after the other in a fresh namespace.
+
+A block that begins with the name of a file (``# name.py``) is such a file, which the blocks after it can import.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import re
 from pathlib import Path
 
 import pytest
+
+from minidl.kernels.registry import operation, operations
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -20,8 +25,15 @@ BLOCKS = {
 )
 def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in operations():  # what a page registers is gone afterwards
+        registered = operation(name)
+        monkeypatch.setattr(registered, "_module_names", dict(registered._module_names))
     namespace: dict[str, object] = {"__name__": "__main__"}
     for number, block in enumerate(BLOCKS[page], 1):
+        if file := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / file[1]).write_text(block, encoding="utf-8")
+            continue
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
 
 
