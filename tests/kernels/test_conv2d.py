@@ -199,6 +199,17 @@ def test_the_policy():
     assert kernel((8, 64, 28, 28), (448, 1, 3, 3), 64) == "direct"
     assert kernel((8, 1, 28, 28), (64, 1, 3, 3)) == "direct"
     assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "implicit_gemm"
+    # Winograd's from 32 channels, for weight gradients from 64; small tiles for small images; 3x3 at stride 1 only.
+    assert kernel((8, 64, 28, 28), (64, 64, 3, 3)) == "winograd4"
+    assert kernel((8, 16, 28, 28), (64, 16, 3, 3)) == "direct"
+    assert kernel((8, 512, 4, 4), (512, 512, 3, 3)) == "winograd2"
+    assert kernel((8, 512, 2, 2), (512, 512, 3, 3)) == "direct"
+    assert kernel((8, 64, 28, 28), (64, 64, 5, 5)) == "direct"
+    assert kernel((8, 64, 28, 28), (64, 32, 3, 3), 2) == "direct"
+    narrow = ((8, 32, 28, 28), (32, 32, 3, 3), *rest, 1)
+    assert conv2d.policy("input_grad", np.dtype("float32"), *narrow) == "winograd4"
+    assert conv2d.policy("weight_grad", np.dtype("float32"), *narrow) == "direct"
+    assert conv2d.policy("forward", np.dtype("int64"), *narrow) == "im2col"
 
 
 def test_what_the_direct_kernels_leave_to_others():

@@ -43,24 +43,47 @@ def policy(
     With several filters per channel that one has to copy each channel several times: for 32 channels of 28x28 with 2
     filters each it took 0.51, 0.50 and 0.62 ms, the direct kernel 0.41, 0.64 and 0.78; with 7 filters it is far behind.
 
-    Filters 3x3 at stride 1 go to Winograd's F(4x4, 3x3) from 16 channels on both sides. Microseconds at batch 8,
-    forward, for winograd4, winograd2 and im2col:
-
-        channels     7x7                  28x28                  56x56
-        16 -> 16     39     139     49     448    808    1913     2085     5727     7536
-        64 -> 64     225    311    847    1689   2994    7039     6529    10425    27697
-        128 -> 128   737    792   1979    9098   7850   17496    19085    28840    61374
-
-    With 8 channels and 14x14 pixels it takes 183, 241 and 77: the transforms then cost more than they save.
+    Winograd's kernels take filters 3x3 at stride 1 where their transforms pay: see ``winograd_for``.
     """
-    if min(w_shape[:2]) >= 16 and winograd_applies(dtype, w_shape, stride, dilation, groups):
-        return "winograd4"
+    name = winograd_for(function, x_shape, w_shape, padding)
+    if name and winograd_applies(dtype, w_shape, stride, dilation, groups):
+        return name
     # Filters of some 60 x 60 taps have windows too large for the others.
     if not compiled_for(dtype):
         return "im2col"
     if w_shape[2] * w_shape[3] > LARGE_FILTER:
         return "implicit_gemm"
     return "depthwise" if groups == w_shape[0] > 1 and w_shape[1] == 1 else "direct"
+
+
+def winograd_for(function: str, x_shape: Shape4, w_shape: Shape4, padding: Pair) -> str:
+    """Which tile size is for images and channels of these sizes; "" if none is.
+
+    Microseconds at batch 8 for winograd4, winograd2 and direct:
+
+        forward, channels             4x4 pixels                   7x7                 14x14
+        16                          22 / 24 / 16          39 / 50 / 28          88 / 96 / 66
+        32                          47 / 51 / 44          79 / 97 / 89       156 / 169 / 177
+        64                          73 / 72 / 58       111 / 145 / 144       266 / 322 / 533
+        256                     520 / 549 / 1193    1156 / 1615 / 2283    3505 / 4163 / 8266
+        512                   4991 / 2876 / 4806   6713 / 7547 / 10131 17774 / 18260 / 34039
+
+        weight gradient               4x4 pixels                   7x7                 14x14
+        16                          20 / 21 / 23         35 / 104 / 30        165 / 227 / 69
+        32                          57 / 32 / 52        103 / 142 / 82       246 / 383 / 215
+        64                        208 / 149 / 92       261 / 320 / 256       662 / 821 / 904
+        256                   1740 / 1095 / 1231    2418 / 2493 / 2889    5216 / 7104 / 9982
+        512                   5442 / 2661 / 5792   7977 / 7284 / 12138 17305 / 20513 / 44036
+
+    With few channels the transforms cost what the products save, and small images make no use of large tiles. A single
+    image of 7x7 and 512 channels takes 4903, 3401 and 2592: there the filters' transform is most of it, which
+    ``prepare`` does once.
+    """
+    channels = min(w_shape[:2])
+    side = min(size + 2 * p - 2 for size, p in zip(x_shape[2:], padding, strict=True))
+    if side >= 7 and channels >= (64 if function == "weight_grad" else 32):
+        return "winograd4"
+    return "winograd2" if side >= 3 and channels >= 128 else ""
 
 
 def winograd_applies(dtype: np.dtype, w_shape: Shape4, stride: Pair, dilation: Pair, groups: int) -> bool:
