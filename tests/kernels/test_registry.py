@@ -29,7 +29,7 @@ def restored(monkeypatch):
 
 
 def test_available_lists_the_names():
-    assert kernels.available("conv2d") == ("reference", "im2col")
+    assert kernels.available("conv2d")[:2] == ("reference", "im2col")
     assert {"conv2d", "max_pool2d", "adam"} <= set(kernels.operations())
 
 
