@@ -5,7 +5,7 @@ computes nearly twice as much in the products, but its transforms are sums alone
 of 4, and its error is less than that of the direct sum, which adds more terms.
 
 Bounds on the largest error, relative to the largest element of the result, on normal random numbers: forward, input
-gradient and weight gradient 1e-6, with up to 500,000 terms.
+gradient and weight gradient 1e-6, with up to 100,000 terms.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Tiles of 6x6 pixels give 4x4 results in 36 multiplications per pair of channels instead of 144.
 
 Bounds on the largest error, relative to the largest element of the result, on normal random numbers: forward, input
-gradient and weight gradient 2.5e-6, with up to 500,000 terms.
+gradient and weight gradient 2.5e-6, with up to 100,000 terms.
 """
 
 from __future__ import annotations
