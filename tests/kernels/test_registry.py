@@ -78,7 +78,9 @@ def test_an_unknown_operation_is_an_error_that_lists_those_there_are():
 
 def test_an_unknown_name_is_an_error_that_lists_those_there_are():
     with (
-        pytest.raises(KernelError, match="conv2d: kernel must be one of reference, im2col, got 'winograd'"),
+        pytest.raises(
+            KernelError, match=r"conv2d: kernel must be one of reference, im2col.*, got 'winograd'"
+        ),
         kernels.use(conv2d="winograd"),
     ):
         pass
