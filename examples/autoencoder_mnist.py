@@ -8,12 +8,7 @@ At its defaults it takes about half a minute on two cores, and ends at a test BC
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
-
-# Matrix products are NumPy's, whose BLAS slows down many times when it shares the cores with other programs,
-# unless it keeps to one thread. On an idle machine two threads would save a sixth of the time.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import minidl
 from minidl import nn, optim

@@ -8,13 +8,8 @@ It reaches a test accuracy of 0.99 within five epochs, each of which takes about
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
-
-# Matrix products are NumPy's, whose BLAS slows down many times when it shares the cores with other programs,
-# unless it keeps to one thread. On an idle machine two threads would save a sixth of the time.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from tqdm import tqdm
 
