@@ -5,8 +5,8 @@ A folder per operation, a file per way of computing it; ``reference.py`` is the 
 read.
 
 >>> import minidl.kernels
->>> minidl.kernels.available("conv2d")
-('reference', 'im2col')
+>>> minidl.kernels.available("max_pool2d")
+('reference', 'direct')
 >>> with minidl.kernels.use(conv2d="reference"):
 ...     pass
 """

@@ -115,7 +115,7 @@ def test_nan_and_infinity_come_through():
 def test_other_dtypes_go_to_numpy():
     a, b = np.arange(12).reshape(3, 4), np.arange(20).reshape(4, 5)
     np.testing.assert_array_equal(matmul.forward(a, b), a @ b)
-    np.testing.assert_array_equal(matmul.prepare(b), b)
+    assert not matmul.may_prepare(b.dtype)
 
 
 @pytest.mark.parametrize("name", [name for name in available("matmul") if name not in ("blas", "reference")])

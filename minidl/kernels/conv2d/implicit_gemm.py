@@ -108,6 +108,7 @@ def _result_task(
     """A few tiles of pixels, all filters. filters is (group, step, column), out (pixels, group, column)."""
     groups, depth, across = filters.shape
     size, width = out.itemsize, VECTORS * w
+    unit = out.strides[2] // size  # 1, but no literal, for which `rows` would be compiled once more
     windows, panel = _windows_room(pointer(out, 0)), _panel_room(pointer(out, 0))
     state = flush_denormals()
     for g in range(groups):
@@ -117,14 +118,14 @@ def _result_task(
                 steps = min(STEPS, depth - start)
                 how = (0 if start == 0 else ACCUMULATE) | (mode if start + steps == depth else 0)
                 for r in range(count):
-                    _window(source, first + r, start, steps, g, numbers, ahead(windows, r), ROWS)
+                    _window(source, first + r, start, steps, g, numbers, ahead(windows, r), unit * ROWS)
                 for column in range(0, across, width):
                     n = min(width, across - column)
                     at = g * filters.strides[0] + start * filters.strides[1] + column * filters.strides[2]
                     by_step, by_column = filters.strides[1] // size, filters.strides[2] // size
                     pack_columns(pointer(filters, at // size), by_step, by_column, steps, n, panel, w)
                     rows(
-                        windows, 1, ROWS, count, panel, width, steps,
+                        windows, unit, unit * ROWS, count, panel, width, steps,
                         pointer(out, (first * groups + g) * across + column), groups * across,
                         n, pointer(bias, g * across + column), how, w,
                     )  # fmt: skip
@@ -144,6 +145,7 @@ def _weights_task(task: Any, x: Any, g: Any, dw: Any, numbers: Any, w: Any) -> N
     """
     groups, depth, across = dw.shape
     width, tiles = VECTORS * w, -(-depth // ROWS)
+    unit = dw.strides[2] // dw.itemsize  # 1, but no literal
     group, first = task // tiles, task % tiles * ROWS
     count = min(ROWS, depth - first)
     windows, panel = _windows_room(pointer(dw, 0)), _panel_room(pointer(dw, 0))
@@ -151,13 +153,13 @@ def _weights_task(task: Any, x: Any, g: Any, dw: Any, numbers: Any, w: Any) -> N
     for start in range(0, g.shape[0], STEPS):
         pixels = min(STEPS, g.shape[0] - start)
         for p in range(pixels):
-            _window(x, start + p, first, count, group, numbers, ahead(windows, p * ROWS), 1)
+            _window(x, start + p, first, count, group, numbers, ahead(windows, p * ROWS), unit)
         for column in range(0, across, width):
             n = min(width, across - column)
             source = pointer(g, (start * groups + group) * across + column)
-            pack_columns(source, groups * across, 1, pixels, n, panel, w)
+            pack_columns(source, groups * across, unit, pixels, n, panel, w)
             rows(
-                windows, 1, ROWS, count, panel, width, pixels,
+                windows, unit, unit * ROWS, count, panel, width, pixels,
                 pointer(dw, (group * depth + first) * across + column), across,
                 n, pointer(dw, 0), 0 if start == 0 else ACCUMULATE, w,
             )  # fmt: skip
