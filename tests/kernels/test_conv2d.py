@@ -192,13 +192,15 @@ def test_float32_is_as_exact_as_a_matrix_product(name):
 def test_the_policy():
     rest = ((1, 1), (1, 1), (1, 1))
 
-    def kernel(x_shape, w_shape, groups=1):
-        return conv2d.policy("forward", np.dtype("float32"), x_shape, w_shape, *rest, groups)
+    def kernel(x_shape, w_shape, groups=1, dilation=(1, 1)):
+        return conv2d.policy("forward", np.dtype("float32"), x_shape, w_shape, *rest[:2], dilation, groups)
 
     assert kernel((8, 64, 28, 28), (64, 1, 3, 3), 64) == "depthwise"
     assert kernel((8, 64, 28, 28), (448, 1, 3, 3), 64) == "direct"
     assert kernel((8, 1, 28, 28), (64, 1, 3, 3)) == "direct"
     assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "implicit_gemm"
+    assert kernel((1, 4, 310, 310), (4, 4, 3, 3), dilation=(150, 150)) == "implicit_gemm"
+    assert kernel((2, 32, 64, 64), (32, 1, 3, 3), 32, dilation=(20, 20)) == "direct"
     # Winograd's from 32 channels, for weight gradients from 64; small tiles for small images; 3x3 at stride 1 only.
     assert kernel((8, 64, 28, 28), (64, 64, 3, 3)) == "winograd4"
     assert kernel((8, 16, 28, 28), (64, 16, 3, 3)) == "direct"
@@ -220,6 +222,28 @@ def test_what_the_direct_kernels_leave_to_others():
     ):
         kernel = conv2d.operation.load(name)
         assert not kernel.supports("forward", np.dtype("float32"), *shapes, *rest, 1)
+    # The forward patch of these fits into the buffer, that of the input gradient, with all filters of a channel, not.
+    many = ((2, 2, 16, 16), (32, 1, 7, 7), *rest, 2)
+    kernel = conv2d.operation.load("depthwise")
+    assert kernel.supports("forward", np.dtype("float32"), *many)
+    assert not kernel.supports("input_grad", np.dtype("float32"), *many)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ((1, 2, 310, 310), (3, 2, 3, 3), (1, 1), (0, 0), (150, 150), 1),
+        ((1, 32, 50, 50), (32, 1, 3, 3), (1, 1), (20, 20), (20, 20), 32),
+        ((1, 1, 12, 300), (1, 1, 2, 2), (1, 1), (0, 0), (11, 290), 1),
+    ],
+)
+def test_filters_dilated_far(problem):
+    x, w, g, y = _arrays(*problem)
+    rest, reference = problem[2:], conv2d.operation.load("reference")
+    np.testing.assert_allclose(y, reference.forward(x, w, *rest), atol=1e-12)
+    dx, dw = conv2d.input_grad(g, w, x.shape, *rest), conv2d.weight_grad(x, g, w.shape, *rest)
+    np.testing.assert_allclose(dx, reference.input_grad(g, w, x.shape, *rest), atol=1e-11)
+    np.testing.assert_allclose(dw, reference.weight_grad(x, g, w.shape, *rest), atol=1e-10)
 
 
 REST = ((1, 1), (1, 1), (1, 1), 1)

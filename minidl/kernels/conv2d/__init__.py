@@ -53,7 +53,10 @@ def policy(
         return "im2col"
     if w_shape[2] * w_shape[3] > LARGE_FILTER:
         return "implicit_gemm"
-    return "depthwise" if groups == w_shape[0] > 1 and w_shape[1] == 1 else "direct"
+    # What is dilated far has windows too large as well.
+    names = ["depthwise", "direct"] if groups == w_shape[0] > 1 and w_shape[1] == 1 else ["direct"]
+    problem = (function, dtype, x_shape, w_shape, stride, padding, dilation, groups)
+    return next((name for name in names if operation.load(name).supports(*problem)), "implicit_gemm")
 
 
 def winograd_for(function: str, x_shape: Shape4, w_shape: Shape4, padding: Pair) -> str:

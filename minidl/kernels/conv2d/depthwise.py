@@ -20,7 +20,7 @@ import numpy as np
 
 from minidl.kernels.arrays import compiled_for, plain
 from minidl.kernels.conv2d.direct import nhwc, plain_filters
-from minidl.kernels.conv2d.geometry import Walk, forward_walk, gradient_walks
+from minidl.kernels.conv2d.geometry import Walk, forward_walk, gradient_walks, walks_of
 from minidl.kernels.conv2d.lanes import compiled_for_dtype
 from minidl.kernels.conv2d.plans import PIXELS, PIXELS_OF_GRADIENTS, blocks_of, fits, plan, shared, split_of
 from minidl.kernels.conv2d.weights import partials_of, row_table
@@ -42,7 +42,10 @@ def supports(
     """One input channel per group, float32 and float64, filters whose windows fit into a buffer."""
     if not compiled_for(dtype) or w_shape[1] != 1:
         return False
-    return fits(_lanewise(forward_walk(x_shape, w_shape, stride, padding, dilation, groups), w_shape[0], 1))
+    # For the input gradient a lane is a channel of x, which sums over its filters; else it is a filter.
+    width = groups if function == "input_grad" else w_shape[0]
+    walks = walks_of(function, x_shape, w_shape, stride, padding, dilation, groups)
+    return all(fits(_lanewise(walk, width, w_shape[0] // width)) for walk in walks)
 
 
 def _lanewise(walk: Walk, width: int, depth: int) -> Walk:

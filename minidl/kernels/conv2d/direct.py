@@ -34,7 +34,7 @@ import numpy as np
 
 from minidl.kernels.arrays import compiled_for, plain
 from minidl.kernels.conv2d import results, weights
-from minidl.kernels.conv2d.geometry import forward_walk, gradient_walks
+from minidl.kernels.conv2d.geometry import forward_walk, gradient_walks, walks_of
 from minidl.kernels.conv2d.plans import fits
 from minidl.kernels.windows import Pair, Shape4, to_nchw
 
@@ -49,9 +49,9 @@ def supports(
     dilation: Pair,
     groups: int,
 ) -> bool:
-    """float32 and float64; filters whose windows fit into a buffer (some 60 x 60 taps)."""
-    walk = forward_walk(x_shape, w_shape, stride, padding, dilation, groups)
-    return compiled_for(dtype) and fits(walk)
+    """float32 and float64; filters whose windows fit into a buffer (some 60 x 60 taps, or dilated to that)."""
+    walks = walks_of(function, x_shape, w_shape, stride, padding, dilation, groups)
+    return compiled_for(dtype) and all(fits(walk) for walk in walks)
 
 
 def nhwc(x: np.ndarray) -> np.ndarray:

@@ -111,3 +111,13 @@ def gradient_walks(
             walk = Walk((oh, ow, f), grid, (1, 1), (across[0], down[0]), groups, c // groups, target)
             walks.append((walk, (i, j), (across[1], down[1])))
     return walks
+
+
+def walks_of(
+    function: str, x_shape: Shape4, w_shape: Shape4, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> list[Walk]:
+    """The walks that one of the three functions takes, whatever the number of images."""
+    geometry = ((1, *x_shape[1:]), w_shape, stride, padding, dilation, groups)
+    if function == "input_grad":
+        return [walk for walk, _, _ in gradient_walks(*geometry)]
+    return [forward_walk(*geometry)]
