@@ -13,24 +13,41 @@ whether what it holds is still right. It never outlives a change of the weight, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minidl.grad_mode import is_grad_enabled
 
 
+class _Form(NamedTuple):
+    """A prepared form, and all that it was made for."""
+
+    array: np.ndarray
+    written: int
+    copy: np.ndarray | None  # of the content, if others may write to it unseen
+    problem: Any
+    value: Any
+
+    def is_for(self, weight: Any, problem: Any) -> bool:
+        memory = weight._memory
+        if self.array is not weight.array or self.written != memory.written or self.problem != problem:
+            return False
+        return not memory.exposed or (self.copy is not None and np.array_equal(self.copy, weight.array))
+
+
 class Kept:
-    """One weight's prepared form. A copy of the layer, or a pickled one, begins with none."""
+    """One weight's prepared form. A copy of the layer, or a pickled one, begins with none.
+
+    Several Python threads may use one layer at once: a form is replaced as a whole, when it is complete.
+    """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
         """Forget, and free the memory."""
-        self._array: Any = None
-        self._copy: Any = None
-        self._written, self._problem, self._value = -1, None, None
+        self._form: _Form | None = None
 
     def __reduce__(self) -> Any:
         return Kept, ()
@@ -40,15 +57,9 @@ class Kept:
         if weight.requires_grad and is_grad_enabled():
             self.clear()
             return None
-        if not self._holds(weight, problem):
-            memory = weight._memory
-            self._copy = np.copy(weight.array) if memory.exposed else None
-            self._array, self._written, self._problem = weight.array, memory.written, problem
-            self._value = make()
-        return self._value
-
-    def _holds(self, weight: Any, problem: Any) -> bool:
-        memory = weight._memory
-        if self._array is not weight.array or self._written != memory.written or self._problem != problem:
-            return False
-        return not memory.exposed or (self._copy is not None and np.array_equal(self._copy, weight.array))
+        form = self._form
+        if form is None or not form.is_for(weight, problem):
+            array, memory = weight.array, weight._memory
+            written, copy = memory.written, np.copy(array) if memory.exposed else None
+            form = self._form = _Form(array, written, copy, problem, make())
+        return form.value

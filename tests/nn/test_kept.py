@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import minidl
 from minidl import nn, optim
 from minidl.kernels import conv2d, matmul, use
+from minidl.ops.kept import Kept
 
 
 def _layer(kind):
@@ -165,3 +167,29 @@ def test_a_forced_kernel_gets_the_weight_itself(kind, forced, preparations):
         y = layer(x).numpy()
     assert not preparations
     np.testing.assert_allclose(y, layer(x).numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_what_could_not_be_prepared_is_not_held():
+    weight, kept = minidl.ones(2, 2), Kept()
+    assert kept.of(weight, "problem", lambda: "first") == "first"
+    weight.add_(1)
+    with pytest.raises(MemoryError):
+        kept.of(weight, "problem", lambda: (_ for _ in ()).throw(MemoryError))
+    assert kept.of(weight, "problem", lambda: "second") == "second"
+
+
+def test_another_thread_never_gets_the_form_of_another_problem():
+    weight, kept, seen = minidl.ones(2, 2), Kept(), []
+    kept.of(weight, "small", lambda: "form for small")
+
+    def meanwhile():
+        """While one thread prepares for large images, another one asks for the same."""
+        other = threading.Thread(
+            target=lambda: seen.append(kept.of(weight, "large", lambda: "form for large"))
+        )
+        other.start()
+        other.join()
+        return "form for large"
+
+    assert kept.of(weight, "large", meanwhile) == "form for large"
+    assert seen == ["form for large"]
