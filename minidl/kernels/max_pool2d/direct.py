@@ -23,6 +23,7 @@ import numpy as np
 from minidl.kernels.arrays import compiled_for, empty_channels_last, plain
 from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
+from minidl.kernels.simd import pointer
 from minidl.kernels.threads import parallel
 from minidl.kernels.windows import Pair, Shape4, output_sizes, to_nhwc
 
@@ -107,36 +108,35 @@ def _forward_2x2(pool: Any, x: Any, y: Any, indices: Any, want_indices: Any) -> 
 @jit
 def _row_of_2x2(block: Any, x: Any, y: Any, indices: Any, want_indices: Any) -> None:
     sample, i = block // y.shape[1], block % y.shape[1]
-    w, upper, lower = x.shape[2], x[sample, 2 * i], x[sample, 2 * i + 1]
-    if want_indices:
-        _indexed_2x2(upper, lower, y[sample, i], indices[sample, i], 2 * i * w, np.int32(w))
-    else:
-        _maxima_2x2(upper, lower, y[sample, i])
+    if not want_indices:
+        _maxima_2x2(x[sample, 2 * i], x[sample, 2 * i + 1], y[sample, i])
+        return
+    _n, h, w, c = x.shape
+    upper, at = (sample * h + 2 * i) * w * c, block * y.shape[2] * c
+    for j in range(y.shape[2]):
+        pixel = pointer(x, upper + 2 * j * c)
+        first, below = np.int32(2 * (i * w + j)), np.int32(w)
+        _window_2x2(pixel, w * c, c, first, below, pointer(y, at + j * c), pointer(indices, at + j * c))
 
 
 @jit
-def _indexed_2x2(upper: Any, lower: Any, y: Any, indices: Any, first: Any, w: Any) -> None:
-    for j in range(y.shape[0]):
-        k = 2 * j
-        _window_2x2(upper[k], upper[k + 1], lower[k], lower[k + 1], y[j], indices[j], np.int32(first + k), w)
-
-
-@jit
-def _window_2x2(a: Any, b: Any, c: Any, d: Any, y: Any, indices: Any, first: Any, w: Any) -> None:
-    """The largest of four pixels, channel by channel, and its index."""
+def _window_2x2(x: Any, row: Any, count: Any, first: Any, below: Any, y: Any, indices: Any) -> None:
+    """The largest of four pixels and its index, channel by channel. (Pointers: a view of a shared array would count
+    its users, and two threads would fight over the counter.)
+    """
     one = np.int32(1)
-    for channel in range(y.size):
-        value, place = a[channel], first
-        new = b[channel]
+    for channel in range(count):
+        value, place = x[channel], first
+        new = x[count + channel]
         better = (new > value) | (new != new)
         value, place = new if better else value, first + one if better else place
-        new = c[channel]
+        new = x[row + channel]
         better = (new > value) | (new != new)
-        value, place = new if better else value, first + w if better else place
-        new = d[channel]
+        value, place = new if better else value, first + below if better else place
+        new = x[row + count + channel]
         better = (new > value) | (new != new)
         y[channel] = new if better else value
-        indices[channel] = first + w + one if better else place
+        indices[channel] = first + below + one if better else place
 
 
 @jit
@@ -241,43 +241,51 @@ def _input_grad(pool: Any, g: Any, indices: Any, dx: Any, extent: Any, stride: A
 
 @jit
 def _input_row(block: Any, g: Any, indices: Any, dx: Any, extent: Any, stride: Any, padding: Any) -> None:
-    sample, row = block // dx.shape[1], block % dx.shape[1]
-    # The windows that reach this row: first <= i < stop.
-    first = max(row + padding[0] - extent[0] + stride[0], 0) // stride[0]
-    stop = min((row + padding[0]) // stride[0] + 1, g.shape[1])
-    here, target = (sample, slice(first, stop)), dx[sample, row]
-    _fetch_row(g[here], indices[here], target, row * dx.shape[2], extent[1], stride[1], padding[1])
-
-
-@jit
-def _fetch_row(g: Any, indices: Any, dx: Any, pixel: Any, extent: Any, step: Any, margin: Any) -> None:
-    for column in range(dx.shape[0]):
-        first = max(column + margin - extent + step, 0) // step
-        stop = min((column + margin) // step + 1, g.shape[1])
-        target, index = dx[column], np.int32(pixel + column)
-        if g.shape[0] * (stop - first) != 1:
-            for channel in range(target.size):
+    _n, h, w, c = dx.shape
+    _n, high, wide, _c = g.shape
+    sample, row = block // h, block % h
+    if extent == stride and padding == (0, 0) and row // stride[0] < high:
+        # Side by side, as most are: no division for each pixel.
+        step = stride[1]
+        at = (sample * high + row // stride[0]) * wide * c
+        for j in range(wide):
+            for column in range(j * step, min((j + 1) * step, w)):  # the last may hang over the end
+                target, index = pointer(dx, (block * w + column) * c), np.int32(row * w + column)
+                _take(pointer(g, at + j * c), pointer(indices, at + j * c), index, target, c)
+        rest = pointer(dx, (block * w + wide * step) * c)
+        for k in range((w - wide * step) * c):
+            rest[k] = 0
+        return
+    # The windows that reach this row, top <= i < bottom, and this column, left <= j < right.
+    top = max(row + padding[0] - extent[0] + stride[0], 0) // stride[0]
+    bottom = min((row + padding[0]) // stride[0] + 1, high)
+    for column in range(w):
+        left = max(column + padding[1] - extent[1] + stride[1], 0) // stride[1]
+        right = min((column + padding[1]) // stride[1] + 1, wide)
+        target, index = pointer(dx, (block * w + column) * c), np.int32(row * w + column)
+        alone = (bottom - top) * (right - left) == 1
+        if not alone:
+            for channel in range(c):
                 target[channel] = 0
-        for i in range(g.shape[0]):
-            for j in range(first, stop):
-                if g.shape[0] * (stop - first) == 1:
-                    _take(g[i, j], indices[i, j], index, target)
+        for i in range(top, bottom):
+            for j in range(left, right):
+                at = ((sample * high + i) * wide + j) * c
+                if alone:
+                    _take(pointer(g, at), pointer(indices, at), index, target, c)
                 else:
-                    _add_taken(g[i, j], indices[i, j], index, target)
+                    _add_taken(pointer(g, at), pointer(indices, at), index, target, c)
 
 
 @jit
-def _take(g: Any, indices: Any, index: Any, target: Any) -> None:
-    zero = g.dtype.type(0)
-    for channel in range(target.size):
-        target[channel] = g[channel] if indices[channel] == index else zero
+def _take(g: Any, indices: Any, index: Any, target: Any, count: Any) -> None:
+    for channel in range(count):
+        target[channel] = g[channel] if indices[channel] == index else 0
 
 
 @jit
-def _add_taken(g: Any, indices: Any, index: Any, target: Any) -> None:
-    zero = g.dtype.type(0)
-    for channel in range(target.size):
-        target[channel] += g[channel] if indices[channel] == index else zero
+def _add_taken(g: Any, indices: Any, index: Any, target: Any, count: Any) -> None:
+    for channel in range(count):
+        target[channel] += g[channel] if indices[channel] == index else 0
 
 
 @parallel
