@@ -193,3 +193,8 @@ def test_another_thread_never_gets_the_form_of_another_problem():
 
     assert kept.of(weight, "large", meanwhile) == "form for large"
     assert seen == ["form for large"]
+
+
+def test_a_frozen_layer_without_outputs():
+    for rows in (1, 0, 600):
+        assert nn.Linear(3, 0).requires_grad_(False)(minidl.ones(rows, 3)).shape == (rows, 0)

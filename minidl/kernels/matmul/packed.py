@@ -257,6 +257,8 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
         # Most lanes of a tile would be idle; the transposed product has the same sums, and rows in place of columns.
         return finish(np.ascontiguousarray(forward(b.T, a.T).T), bias, relu)
     if type(b) is Packed or (m > CACHED_ROWS and n >= FEW_PANELS * kernel.width):
+        if n == 0:
+            return c
         b = b if type(b) is Packed else prepare(b)
         _run_blocks(kernel, readable(a), b.panels, c, shift, mode)
         return c
@@ -285,7 +287,7 @@ def _run_blocks(
     across = 1 if down >= threads else min(threads, -(-n // kernel.width))
     nc = -(-n // (across * kernel.width)) * kernel.width
     run = kernel.by_blocks.sized(m * k * n, WORTH_THREADS)
-    run(down * -(-n // nc) if n else 0, a, panels, c, bias, mode, nc, kernel.w)
+    run(down * -(-n // nc), a, panels, c, bias, mode, nc, kernel.w)
 
 
 def _stack(a: np.ndarray, b: Any, bias: np.ndarray | None, relu: bool) -> np.ndarray:
