@@ -7,6 +7,9 @@ The input gradient is the correlation of g with filters turned by 180 degrees, i
 with other filters. The weight gradient is the correlation of x with g, a filter as large as a tile of results: tiles
 of x and of g are transformed, and for every position (C, tiles) @ (tiles, F) is summed over all tiles.
 
+Every result of a tile is made from all of the tile's pixels. So where one pixel is NaN or infinite, all results of the
+tiles that hold it are NaN, also those whose own windows do not; the direct kernel keeps such numbers to their windows.
+
 What this does about the machine:
 
 - 36 multiplications instead of 144, which no arrangement of the direct sum can do. (4x4 results per tile.)
