@@ -90,6 +90,22 @@ class Dispatch:
             return make(y)
         return _finish(op, (self, other), (a, b), (node, other_node), y, mode)
 
+    def __minidl_list__(self: Any, op: Op, d: int, tensors: Sequence[Any]) -> Any:
+        """``op(d, *tensors)`` for tensors, of which this is one."""
+        arrays = []
+        for x in tensors:
+            if x._node is not None or x._view is not None:
+                return self.__minidl_op__(op, (d, *tensors))
+            arrays.append(x.array)
+        mode = thread.mode
+        quietly = mode.quietly
+        if mode.detecting:
+            return self.__minidl_op__(op, (d, *tensors))
+        try:
+            return make(quietly(op.forward, d, *arrays))
+        except RuntimeError:
+            return make(mode.at_once(op.forward, d, *arrays))
+
     @staticmethod
     def __minidl_op__(op: Op, args: tuple[Any, ...], with_extras: bool = False) -> Any:
         """``op(*args)``, or ``op.with_extras(*args)``."""

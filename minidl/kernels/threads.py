@@ -67,7 +67,7 @@ class _Pool:
 
 
 _pool = _Pool()
-_NO_POOL = (0, 1)
+NO_POOL = (0, 1)
 # Where Numba keeps its pools.
 _MODULES = {layer: f"numba.np.ufunc.{layer}pool" for layer in ("omp", "tbb")} | {
     "workqueue": "numba.np.ufunc.workqueue"
@@ -222,14 +222,14 @@ class Parallel:
         self._launches = function.__code__.co_varnames[0] == "pool"
 
     @functools.cached_property
-    def _entry(self) -> Callable[..., Any]:
+    def entry(self) -> Callable[..., Any]:
         return jit(self._function, **self._options)
 
     @functools.cached_property
     def serial(self) -> Callable[..., Any]:
         """The kernel, run by the calling thread."""
         if self._launches:
-            return functools.partial(self._entry, _NO_POOL)
+            return functools.partial(self.entry, NO_POOL)
         return jit(_renamed(self._function, "serial"), **self._options)
 
     @functools.cached_property
@@ -241,7 +241,7 @@ class Parallel:
         if n == 1:
             return self.serial(*args)
         with _pool.lock:
-            return self._entry((_pool.parallel_for, n), *args) if self._launches else self._parallel(*args)
+            return self.entry((_pool.parallel_for, n), *args) if self._launches else self._parallel(*args)
 
     def sized(self, elements: int, worth: int = WORTH_A_LAUNCH) -> Callable[..., Any]:
         """The form for work of this size, counted in elements that are loaded, computed with and stored."""

@@ -41,13 +41,13 @@ def _extremum(name: str, ufunc: Any, place: Callable[..., Any], same: Callable[[
     kind = reduction.LARGEST if ufunc is np.maximum else reduction.SMALLEST
 
     def forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+        if reduced is None and not keepdim and x.size < SMALL:
+            flat = x.ravel()
+            return flat[place(flat)]
         group = None if reduced is None or x.size < SMALL else reduction.grouped(x, reduced)
         if group is not None:  # over all elements NumPy is as fast
             y = reduction.reduce_sum(group, kind)
             return y if keepdim else dropped(y, reduced)
-        if reduced is None and not keepdim and x.size < SMALL:
-            flat = x.ravel()
-            return flat[place(flat)]
         return ufunc.reduce(x, reduced, None, None, keepdim)
 
     def vjp(g: Any, y: Any, x: Any, reduced: Dims, keepdim: bool) -> Any:
@@ -109,6 +109,9 @@ def _of_some(op: Op, x: Any, reduced: Any, keepdim: bool) -> Any:
 
 def _extreme(at: Op, whole: Op, pair: Callable[..., Any], x: Any, dim: Any, keepdim: bool, other: Any) -> Any:
     """The three forms of ``max`` and ``min``."""
+    if dim is None is other and keepdim is False:
+        check_tensor(whole.name, "input", x)
+        return _of_some(whole, x, None, False)
     if other is not None or is_array(dim):
         return pair(x, dim if other is None else other)
     check_tensor(whole.name, "input", x)

@@ -54,7 +54,7 @@ def _stack_joint(needs: list[bool], g: Any, _y: Any, d: int, *_xs: Any) -> tuple
 
 
 def _stack_forward(d: int, *xs: Any) -> np.ndarray:
-    new = (*(slice(None),) * d, None)
+    new = (*(slice(None),) * d, None) if d else None
     return np.concatenate([x[new] for x in xs], d)  # np.stack is slower, for its checks
 
 
@@ -83,17 +83,24 @@ def check_list(op: str, tensors: Any) -> None:
 
 def _promoted(op: str, tensors: Any) -> list[Any]:
     """The tensors of a list, in the dtype of their combination."""
-    dtype = None
-    for x in tensors if tensors.__class__ is list or tensors.__class__ is tuple else ():
-        if not hasattr(x, "__minidl_op__") or (dtype is not None and x.array.dtype is not dtype):
-            break
-        dtype = x.array.dtype
-    else:
-        if dtype is not None:  # tensors of one dtype: the usual case
-            return tensors
     check_list(op, tensors)
     dtype = result_type(*tensors)
     return [cast(x, dtype) for x in tensors]
+
+
+def _joined(op: Op, new: int, tensors: Any, dim: Any) -> Any:
+    """``op`` on tensors of one dtype, the usual case; ``new`` is how many dimensions it adds. For others None."""
+    if tensors.__class__ is not list and tensors.__class__ is not tuple:
+        return None
+    dtype = None
+    for x in tensors:
+        if not hasattr(x, "__minidl_op__") or (dtype is not None and x.array.dtype is not dtype):
+            return None
+        dtype = x.array.dtype
+    if dtype is None:
+        return None
+    d = 0 if dim.__class__ is int and dim == 0 else as_dim(op.name, dim, tensors[0].ndim + new)
+    return tensors[0].__minidl_list__(op, d, tensors)
 
 
 @numpy_names
@@ -111,6 +118,12 @@ def cat(tensors: Tensors, dim: int = 0) -> Tensor:
     >>> minidl.cat([minidl.tensor([[1, 2]]), minidl.tensor([[3], [4]]).T], dim=1)
     tensor([[1, 2, 3, 4]])
     """
+    try:
+        y = _joined(_cat, 0, tensors, dim)
+        if y is not None:
+            return y
+    except ValueError:  # the shapes are looked at only where NumPy has refused them
+        pass
     xs = _promoted("cat", tensors)
     try:
         return _cat(as_dim("cat", dim, xs[0].ndim), *xs)
@@ -144,6 +157,12 @@ def stack(tensors: Tensors, dim: int = 0) -> Tensor:
     tensor([[1, 3],
             [2, 4]])
     """
+    try:
+        y = _joined(_stack, 1, tensors, dim)
+        if y is not None:
+            return y
+    except ValueError:
+        pass
     xs = _promoted("stack", tensors)
     try:
         return _stack(as_dim("stack", dim, xs[0].ndim + 1), *xs)

@@ -119,10 +119,12 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     >>> minidl.matmul(minidl.tensor([[1, 2], [3, 4]]), minidl.tensor([1, 10]))
     tensor([21, 43])
     """
-    if is_matrix(input) and is_matrix(other) and input.shape[1] == other.shape[0]:  # the usual case
-        y = input.__minidl_binary__(_matmul, other)
-        if y is not None:
-            return y
+    if is_matrix(input) and hasattr(other, "__minidl_op__"):  # the usual case
+        b = other.array
+        if b.ndim == 2 and input.array.shape[1] == b.shape[0]:
+            y = input.__minidl_binary__(_matmul, other)
+            if y is not None:
+                return y
     _check_operands("matmul", input, other=other)
     for name, x in (("input", input), ("other", other)):
         if x.ndim == 0:
@@ -266,6 +268,10 @@ def linear_layer(
 
 def _apply_linear(apply: Op, input: Any, weight: Any, bias: Any, panels: Any = None) -> Any:
     if bias is None:
+        if is_matrix(input) and is_matrix(weight):  # the usual case
+            x, w = input.array, weight.array
+            if x.dtype is w.dtype and x.shape[1] == w.shape[1]:
+                return input.__minidl_op__(apply, (input, weight, None, panels))
         _check_operands("linear", input, weight=weight)
     else:
         _check_operands("linear", input, weight=weight, bias=bias)

@@ -89,6 +89,8 @@ def divided(total: Any, n: float) -> Any:
 
 
 def _sum_forward(x: np.ndarray, reduced: Dims, keepdim: bool) -> np.ndarray:
+    if x.size < reduction.SMALL and x.dtype.char in "fd":
+        return _total(x, reduced, None, None, keepdim)
     if x.dtype.char == "e":  # float16, whose sums would soon stand still
         return np.asarray(_total(x, axis=reduced, dtype=np.float32, keepdims=keepdim)).astype(x.dtype)
     return total(x, reduced, keepdim)
@@ -142,6 +144,8 @@ def sum(input: Tensor, dim: DimArgument = None, keepdim: bool = False, *, dtype:
     >>> minidl.sum(minidl.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
+    if dim is None is dtype and keepdim is False and is_floats(input):  # the usual case
+        return input.__minidl_unary__(_sum, (None, False))
     x = _summand("sum", input, dtype)
     return _sum.unary(x, _all_or("sum", dim, x, keepdim), keepdim)
 

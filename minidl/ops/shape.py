@@ -181,6 +181,13 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> minidl.flatten(minidl.zeros(2, 3, 5), start_dim=1).shape
     (2, 15)
     """
+    if (
+        start_dim.__class__ is int is end_dim.__class__
+        and start_dim == 0
+        and end_dim == -1
+        and hasattr(input, "__minidl_op__")
+    ):
+        return input.__minidl_unary__(_reshape, ((-1,),))
     check_tensor("flatten", "input", input)
     shape = input.shape or (1,)
     start = as_dim("flatten", start_dim, len(shape), "start_dim")
@@ -239,6 +246,8 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> minidl.unsqueeze(minidl.zeros(2, 3), 1).shape
     (2, 1, 3)
     """
+    if dim.__class__ is int and dim == 0 and hasattr(input, "__minidl_op__"):  # a batch of one
+        return input.__minidl_unary__(_reshape, ((1, *input.array.shape),))
     check_tensor("unsqueeze", "input", input)
     shape = input.shape
     d = as_dim("unsqueeze", dim, len(shape) + 1)

@@ -21,7 +21,7 @@ from numba.core import config
 from minidl.kernels.bce_with_logits import fused
 from minidl.kernels.compile import cache_folder
 loss, _ = fused.forward(np.zeros(4), np.zeros(4), 0.25, True)
-stats = fused._sum_and_gradient._entry.stats
+stats = fused._sum_and_gradient.entry.stats
 print(json.dumps({
     "loss": float(loss),
     "compiled": sum(stats.cache_misses.values()),

@@ -50,7 +50,7 @@ from minidl.kernels.simd import (
     restore_mode,
     scratch,
 )
-from minidl.kernels.threads import get_num_threads, parallel
+from minidl.kernels.threads import NO_POOL, get_num_threads, parallel
 
 KC = 256  # steps of K in a block
 TILES = 12
@@ -251,8 +251,16 @@ def forward(a: np.ndarray, b: Any, bias: np.ndarray | None = None, relu: bool = 
     kernel = compiled(a.dtype)
     (m, k), n = a.shape, b.shape[1]
     c = np.empty((m, n), a.dtype)
-    mode = (0 if bias is None else BIAS) | (RELU if relu else 0)
-    shift = kernel.no_bias if bias is None else plain(bias)
+    shift, mode = (kernel.no_bias, 0) if bias is None else (plain(bias), BIAS)
+    if relu:
+        mode |= RELU
+    if m <= FEW_ROWS and 0 < m * k * n < WORTH_THREADS and b.__class__ is np.ndarray:
+        group = -(-n // kernel.width)  # one task: the shortest way, as small products are bound by it
+        try:
+            kernel.by_panels.entry(NO_POOL, 1, a, 0, b, 0, c, 0, shift, mode, group, 1, kernel.w)
+            return c
+        except TypeError:  # as below
+            pass
     if n <= FEW_COLUMNS and m > FEW_ROWS and type(b) is not Packed:
         # Most lanes of a tile would be idle; the transposed product has the same sums, and rows in place of columns.
         return finish(np.ascontiguousarray(forward(b.T, a.T).T), bias, relu)

@@ -16,7 +16,7 @@ from minidl.kernels.compile import REASSOCIATE, jit
 from minidl.kernels.launch import launch
 from minidl.kernels.polynomials import exp_nonpositive
 from minidl.kernels.softmax import Axes, reference
-from minidl.kernels.threads import parallel
+from minidl.kernels.threads import NO_POOL, WORTH_A_LAUNCH, parallel
 
 BLOCK = 1 << 13  # elements
 LANES = 64
@@ -31,9 +31,16 @@ def forward(x: np.ndarray, axes: Axes, log: bool) -> np.ndarray:
     """See ``minidl.kernels.softmax.forward``."""
     if x.size == 0:
         return reference.forward(x, axes, log)
-    y = like(x, axes[0])
-    rows = as_rows(x, axes[0])
-    _forward.sized(4 * x.size)(blocks_of(rows), rows, as_rows(y, axes[0]), log)
+    if axes[0] == 1 and x.ndim == 2:
+        rows = plain(x)
+        target = y = np.empty(x.shape, x.dtype)
+    else:
+        y = like(x, axes[0])
+        rows, target = as_rows(x, axes[0]), as_rows(y, axes[0])
+    if x.size <= BLOCK and 4 * x.size < WORTH_A_LAUNCH:  # one block, for the calling thread
+        _forward.entry(NO_POOL, 1, rows, target, log)
+    else:
+        _forward.sized(4 * x.size)(blocks_of(rows), rows, target, log)
     return y
 
 
