@@ -60,6 +60,7 @@ class _Pool:
     def __init__(self) -> None:
         self.wanted: int | None = None  # None: not looked up yet
         self.started = False
+        self.size = 0  # the number of its threads, once it is started
         self.parallel_for = 0  # the address of the pool's function, once it is started
         self.forked = False  # a child of a process that had started its pool
         self.starting = threading.Lock()
@@ -120,19 +121,12 @@ def set_num_threads(n: int) -> None:
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ArgumentError(must("set_num_threads", "n", "a positive int", repr(n)))
-    if _pool.started and n > _size():
+    if _pool.started and n > _pool.size:
         expected = (
-            f"at most {_size()}, with which the pool was started (set it, or MINIDL_NUM_THREADS, earlier)"
+            f"at most {_pool.size}, with which the pool was started (set it, or MINIDL_NUM_THREADS, earlier)"
         )
         raise ArgumentError(must("set_num_threads", "n", expected, n))
     _pool.wanted = n
-
-
-def _size() -> int:
-    """The number of threads in Numba's pool."""
-    from numba.core import config
-
-    return config.NUMBA_NUM_THREADS
 
 
 def _start() -> None:
@@ -156,6 +150,7 @@ def _start_pool() -> None:
     if numba.threading_layer() == "workqueue":
         _pool.lock = threading.RLock()
     _pool.parallel_for = importlib.import_module(_MODULES[numba.threading_layer()]).parallel_for
+    _pool.size = config.NUMBA_NUM_THREADS
     _pool.started = True
 
 
@@ -204,7 +199,7 @@ def _enter() -> int:
         return 1
     if not _pool.started:
         _start()
-    n = min(n, _size())
+    n = min(n, _pool.size)
     if _state.applied != n:
         import numba
 
