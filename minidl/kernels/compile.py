@@ -37,13 +37,11 @@ def jit(
     function: Callable[..., Any] | None = None,
     *,
     fastmath: frozenset[str] = CONTRACT,
-    parallel: bool = False,
     signature: Any = None,
     inline: bool = False,
 ) -> Any:
     """Compile a function with Numba when it is first called; importing Numba happens here.
 
-    ``parallel`` hands the iterations of its ``prange`` to the pool: that is for ``threads.parallel`` to ask for.
     With a ``signature`` it is compiled at once, for that one alone: a kernel that declares its arrays to be of any
     layout (``Array(real, 2, "A")``) is then not compiled again for each layout that it meets. ``inline`` puts the
     function's code into its callers, whatever its length: a loop in which a call remains is not vectorised.
@@ -55,12 +53,10 @@ def jit(
         KernelError: Numba has been told to compile nothing (``NUMBA_DISABLE_JIT``).
     """
     if function is None:
-        return functools.partial(
-            jit, fastmath=fastmath, parallel=parallel, signature=signature, inline=inline
-        )
+        return functools.partial(jit, fastmath=fastmath, signature=signature, inline=inline)
     import numba
 
-    options = {"error_model": "numpy", "nogil": True, "fastmath": set(fastmath), "parallel": parallel}
+    options = {"error_model": "numpy", "nogil": True, "fastmath": set(fastmath)}
     compiled = numba.njit(forceinline=inline, **options)(function)
     if compiled is function:
         raise KernelError("kernels cannot run where Numba compiles nothing: unset NUMBA_DISABLE_JIT")

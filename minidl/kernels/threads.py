@@ -34,7 +34,6 @@ import importlib
 import os
 import sys
 import threading
-import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -209,12 +208,11 @@ def _enter() -> int:
 
 
 class Parallel:
-    """A kernel in its two forms. Calling it uses the pool; ``serial`` does not; ``sized`` picks one."""
+    """A kernel that is passed the pool. Calling it uses the pool; ``serial`` does not; ``sized`` picks one."""
 
     def __init__(self, function: Callable[..., Any], fastmath: frozenset[str], signature: Any = None) -> None:
         self.__doc__ = function.__doc__
         self._function, self._options = function, {"fastmath": fastmath, "signature": signature}
-        self._launches = function.__code__.co_varnames[0] == "pool"
 
     @functools.cached_property
     def entry(self) -> Callable[..., Any]:
@@ -223,39 +221,24 @@ class Parallel:
     @functools.cached_property
     def serial(self) -> Callable[..., Any]:
         """The kernel, run by the calling thread."""
-        if self._launches:
-            return functools.partial(self.entry, NO_POOL)
-        return jit(_renamed(self._function, "serial"), **self._options)
-
-    @functools.cached_property
-    def _parallel(self) -> Callable[..., Any]:
-        return jit(_renamed(self._function, "parallel"), **self._options, parallel=True)
+        return functools.partial(self.entry, NO_POOL)
 
     def __call__(self, *args: Any) -> Any:
         n = _enter()
         if n == 1:
-            return self.serial(*args)
+            return self.entry(NO_POOL, *args)
         with _pool.lock:
-            return self.entry((_pool.parallel_for, n), *args) if self._launches else self._parallel(*args)
+            return self.entry((_pool.parallel_for, n), *args)
 
     def sized(self, elements: int, worth: int = WORTH_A_LAUNCH) -> Callable[..., Any]:
         """The form for work of this size, counted in elements that are loaded, computed with and stored."""
         return self if elements >= worth else self.serial
 
 
-def _renamed(function: Callable[..., Any], form: str) -> Callable[..., Any]:
-    """The same code under another name: Numba's cache knows a function by its name and line."""
-    name = f"{function.__name__}_{form}"
-    twin = types.FunctionType(function.__code__, function.__globals__, name, closure=function.__closure__)
-    twin.__qualname__ = f"{function.__qualname__}_{form}"
-    twin.__module__ = function.__module__
-    return twin
-
-
 def parallel(
     function: Callable[..., Any] | None = None, *, fastmath: frozenset[str] = CONTRACT, signature: Any = None
 ) -> Any:
-    """Compile a function whose outer loop is over ``prange``, as a serial and as a parallel kernel; see :func:`jit`."""
+    """Compile a function that takes the pool first, and launches tasks in it; see :func:`jit`."""
     if function is None:
         return functools.partial(parallel, fastmath=fastmath, signature=signature)
     return Parallel(function, fastmath, signature)

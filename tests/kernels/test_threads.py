@@ -12,31 +12,35 @@ import pytest
 
 from minidl.errors import ArgumentError
 from minidl.kernels.compile import jit
+from minidl.kernels.launch import launch
 from minidl.kernels.threads import get_num_threads, parallel, set_num_threads
 
 numba = pytest.importorskip("numba")
 
 
+@jit
+def _who_task(i, ids):
+    ids[i] = numba.get_thread_id()
+    total = 0.0
+    for k in range(20000):
+        total += np.sqrt(k)
+    ids[i] += 0 if total > 0 else 100
+
+
 @parallel
-def _who(ids, blocks):
-    for i in numba.prange(blocks):
-        ids[i] = numba.get_thread_id()
-        total = 0.0
-        for k in range(20000):
-            total += np.sqrt(k)
-        ids[i] += 0 if total > 0 else 100
+def _who(pool, blocks, ids):
+    launch(pool, blocks, _who_task, (ids,))
 
 
 @jit
-def _row(x, y):
-    for j in range(x.size):
-        y[j] = 2 * x[j] + 1
+def _row(i, x, y):
+    for j in range(x.shape[1]):
+        y[i, j] = 2 * x[i, j] + 1
 
 
 @parallel
-def _affine(x, y, rows):
-    for i in numba.prange(rows):
-        _row(x[i], y[i])
+def _affine(pool, rows, x, y):
+    launch(pool, rows, _row, (x, y))
 
 
 @pytest.fixture(autouse=True)
@@ -48,26 +52,27 @@ def _threads():
 
 def _ids():
     ids = np.full(64, -1, np.int64)
-    _who(ids, 64)
+    _who(64, ids)
     return set(ids.tolist())
 
 
-def test_two_threads_really_run():
+def _run(code, home, **environment):
+    """In a process of its own, where this file goes by another name than here, and so with a cache of its own."""
+    environment = {**os.environ, "MINIDL_NUM_THREADS": "2", "MINIDL_HOME": str(home), **environment}
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=environment)
+
+
+def test_two_threads_really_run(tmp_path):
     set_num_threads(1)
     assert _ids() == {0}
-    code = (
-        "import os; os.environ['MINIDL_NUM_THREADS'] = '2'\n"
-        "from tests.kernels.test_threads import _ids\n"
-        "assert _ids() == {0, 1}, _ids()\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    _run("from tests.kernels.test_threads import _ids; assert _ids() == {0, 1}, _ids()", tmp_path)
 
 
 def test_both_forms_give_the_same():
     x = np.random.default_rng(0).standard_normal((70, 33)).astype(np.float32)
     a, b = np.empty_like(x), np.empty_like(x)
-    _affine(x, a, 70)
-    _affine.serial(x, b, 70)
+    _affine(70, x, a)
+    _affine.serial(70, x, b)
     np.testing.assert_array_equal(a, 2 * x + 1)
     np.testing.assert_array_equal(a, b)
 
@@ -85,7 +90,7 @@ def test_many_python_threads_at_once():
     def work():
         for _ in range(50):
             y = np.empty_like(x)
-            _affine(x, y, 300)
+            _affine(300, x, y)
             if not np.array_equal(y, 2 * x + 1):
                 wrong.append(1)
 
@@ -102,24 +107,23 @@ def test_many_python_threads_at_once():
 def test_a_forked_child_can_go_on():
     x = np.ones((300, 200), np.float32)
     y = np.empty_like(x)
-    _affine(x, y, 300)
+    _affine(300, x, y)
     child = os.fork()
     if child == 0:
         y[:] = 0
-        _affine(x, y, 300)
+        _affine(300, x, y)
         os._exit(0 if (y == 3).all() else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("layer", ["omp", "workqueue"])
-def test_layers(layer):
+def test_layers(layer, tmp_path):
     """Numba's own pool aborts the process when two threads enter it at once, unless a lock stands before it."""
     code = (
         "from tests.kernels.test_threads import test_many_python_threads_at_once as t, numba\n"
         f"t(); assert numba.threading_layer() == {layer!r}\n"
     )
-    environment = {**os.environ, "NUMBA_THREADING_LAYER": layer, "MINIDL_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=environment)
+    _run(code, tmp_path, NUMBA_THREADING_LAYER=layer)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True, "2"])
@@ -129,7 +133,7 @@ def test_set_num_threads_refuses(n):
 
 
 def test_the_pool_does_not_grow():
-    _affine(np.ones((300, 200), np.float32), np.ones((300, 200), np.float32), 300)
+    _affine(300, np.ones((300, 200), np.float32), np.ones((300, 200), np.float32))
     if get_num_threads() > 1:
         with pytest.raises(ArgumentError, match=r"at most \d+, with which the pool was started"):
             set_num_threads(1000)

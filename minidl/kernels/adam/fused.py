@@ -14,11 +14,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from minidl.kernels.arrays import compiled_for
 from minidl.kernels.arrays import plain as plain_array
 from minidl.kernels.compile import jit
+from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
 
 BLOCK = 1 << 14  # elements
@@ -48,6 +48,7 @@ def step(
     keep = 1 - lr * weight_decay if decoupled else 1.0
     decay = 0.0 if decoupled else weight_decay
     _step.sized(out.size)(
+        -(-out.size // BLOCK),
         out.reshape(-1),
         plain_array(g).reshape(-1),
         state_m.reshape(-1),
@@ -66,8 +67,9 @@ def step(
     )
 
 
-@parallel
-def _step(
+@jit
+def _step_task(
+    i: Any,
     p: Any,
     g: Any,
     m: Any,
@@ -84,10 +86,36 @@ def _step(
     amsgrad: Any,
 ) -> None:
     """``size`` is the step's size, ``unroot`` the factor that corrects sqrt(v)'s bias."""
-    for i in prange((p.size + BLOCK - 1) // BLOCK):
-        a, b = i * BLOCK, (i + 1) * BLOCK
-        arrays = p[a:b], g[a:b], m[a:b], v[a:b], vmax[a:b]
-        _block(*arrays, size, unroot, beta1, beta2, eps, decay, keep, sign, amsgrad)
+    a, b = i * BLOCK, (i + 1) * BLOCK
+    arrays = p[a:b], g[a:b], m[a:b], v[a:b], vmax[a:b]
+    _block(*arrays, size, unroot, beta1, beta2, eps, decay, keep, sign, amsgrad)
+
+
+@parallel
+def _step(
+    pool: Any,
+    blocks: Any,
+    p: Any,
+    g: Any,
+    m: Any,
+    v: Any,
+    vmax: Any,
+    size: Any,
+    unroot: Any,
+    beta1: Any,
+    beta2: Any,
+    eps: Any,
+    decay: Any,
+    keep: Any,
+    sign: Any,
+    amsgrad: Any,
+) -> None:
+    launch(
+        pool,
+        blocks,
+        _step_task,
+        (p, g, m, v, vmax, size, unroot, beta1, beta2, eps, decay, keep, sign, amsgrad),
+    )
 
 
 @jit

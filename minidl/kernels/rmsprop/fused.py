@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from minidl.kernels.arrays import compiled_for
 from minidl.kernels.arrays import plain as plain_array
 from minidl.kernels.compile import jit
+from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
 
 BLOCK = 1 << 14  # elements
@@ -44,6 +44,7 @@ def step(
     buffer = absent if state_momentum is None else state_momentum
     mean = absent if state_mean is None else state_mean
     _step.sized(out.size)(
+        -(-out.size // BLOCK),
         out.reshape(-1),
         plain_array(g).reshape(-1),
         state_square.reshape(-1),
@@ -61,8 +62,9 @@ def step(
     )
 
 
-@parallel
-def _step(
+@jit
+def _step_task(
+    i: Any,
     p: Any,
     g: Any,
     square: Any,
@@ -78,10 +80,51 @@ def _step(
     has_momentum: Any,
     centered: Any,
 ) -> None:
-    for i in prange((p.size + BLOCK - 1) // BLOCK):
-        a, b = i * BLOCK, (i + 1) * BLOCK
-        arrays = p[a:b], g[a:b], square[a:b], buffer[a:b], mean[a:b]
-        _block(*arrays, lr, alpha, eps, decay, momentum, sign, eps_inside, has_momentum, centered)
+    a, b = i * BLOCK, (i + 1) * BLOCK
+    arrays = p[a:b], g[a:b], square[a:b], buffer[a:b], mean[a:b]
+    _block(*arrays, lr, alpha, eps, decay, momentum, sign, eps_inside, has_momentum, centered)
+
+
+@parallel
+def _step(
+    pool: Any,
+    blocks: Any,
+    p: Any,
+    g: Any,
+    square: Any,
+    buffer: Any,
+    mean: Any,
+    lr: Any,
+    alpha: Any,
+    eps: Any,
+    decay: Any,
+    momentum: Any,
+    sign: Any,
+    eps_inside: Any,
+    has_momentum: Any,
+    centered: Any,
+) -> None:
+    launch(
+        pool,
+        blocks,
+        _step_task,
+        (
+            p,
+            g,
+            square,
+            buffer,
+            mean,
+            lr,
+            alpha,
+            eps,
+            decay,
+            momentum,
+            sign,
+            eps_inside,
+            has_momentum,
+            centered,
+        ),
+    )
 
 
 @jit

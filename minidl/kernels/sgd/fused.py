@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from minidl.kernels.arrays import compiled_for
 from minidl.kernels.arrays import plain as plain_array
 from minidl.kernels.compile import jit
+from minidl.kernels.launch import launch
 from minidl.kernels.threads import parallel
 
 BLOCK = 1 << 14  # elements
@@ -40,19 +40,23 @@ def step(
     p, g, sign = out.reshape(-1), plain_array(g).reshape(-1), -1.0 if maximize else 1.0
     lr, decay = float(lr), float(weight_decay)  # an int would be another signature
     if state_momentum is None:
-        _step.sized(p.size)(p, g, lr, decay, sign)
+        _step.sized(p.size)(-(-p.size // BLOCK), p, g, lr, decay, sign)
     else:
         buffer, share = state_momentum.reshape(-1), 1.0 - dampening
         _momentum_step.sized(p.size)(
-            p, g, buffer, bool(first), lr, float(momentum), share, nesterov, decay, sign
+            -(-p.size // BLOCK), p, g, buffer, bool(first), lr, float(momentum), share, nesterov, decay, sign
         )
 
 
+@jit
+def _step_task(i: Any, p: Any, g: Any, lr: Any, decay: Any, sign: Any) -> None:
+    a, b = i * BLOCK, (i + 1) * BLOCK
+    _block(p[a:b], g[a:b], lr, decay, sign)
+
+
 @parallel
-def _step(p: Any, g: Any, lr: Any, decay: Any, sign: Any) -> None:
-    for i in prange((p.size + BLOCK - 1) // BLOCK):
-        a, b = i * BLOCK, (i + 1) * BLOCK
-        _block(p[a:b], g[a:b], lr, decay, sign)
+def _step(pool: Any, blocks: Any, p: Any, g: Any, lr: Any, decay: Any, sign: Any) -> None:
+    launch(pool, blocks, _step_task, (p, g, lr, decay, sign))
 
 
 @jit
@@ -63,8 +67,9 @@ def _block(p: Any, g: Any, lr: Any, decay: Any, sign: Any) -> None:
         p[i] -= lr * (sign * g[i] + decay * p[i])
 
 
-@parallel
-def _momentum_step(
+@jit
+def _momentum_step_task(
+    i: Any,
     p: Any,
     g: Any,
     buffer: Any,
@@ -76,9 +81,28 @@ def _momentum_step(
     decay: Any,
     sign: Any,
 ) -> None:
-    for i in prange((p.size + BLOCK - 1) // BLOCK):
-        a, b = i * BLOCK, (i + 1) * BLOCK
-        _momentum_block(p[a:b], g[a:b], buffer[a:b], first, lr, momentum, share, nesterov, decay, sign)
+    a, b = i * BLOCK, (i + 1) * BLOCK
+    _momentum_block(p[a:b], g[a:b], buffer[a:b], first, lr, momentum, share, nesterov, decay, sign)
+
+
+@parallel
+def _momentum_step(
+    pool: Any,
+    blocks: Any,
+    p: Any,
+    g: Any,
+    buffer: Any,
+    first: Any,
+    lr: Any,
+    momentum: Any,
+    share: Any,
+    nesterov: Any,
+    decay: Any,
+    sign: Any,
+) -> None:
+    launch(
+        pool, blocks, _momentum_step_task, (p, g, buffer, first, lr, momentum, share, nesterov, decay, sign)
+    )
 
 
 @jit
