@@ -68,7 +68,9 @@ BACKWARD = " and its backward"  # ends the name of a job
 
 
 def number(result: Any) -> float:
-    return float(np.asarray(result, dtype=np.float64).sum())
+    return float(
+        np.abs(np.asarray(result, dtype=np.float64)).sum()
+    )  # a gradient may sum to 0 but for rounding
 
 
 def prepare(job: str) -> Callable[[], Any]:
