@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import minidl
-from minidl.cli import VARIABLES, main
+from minidl.cli import main
+from minidl.cli.info import VARIABLES
 
 ROOT = Path(minidl.__file__).parent.parent
 
@@ -65,8 +66,10 @@ def test_info_of_another_processor_with_one_thread_and_a_home_that_cannot_be_wri
 
 
 def test_a_wrong_variable_is_told_in_one_line() -> None:
-    _, err = _run("info", status=1, MINIDL_NUM_THREADS="many")
-    assert err == "minidl: MINIDL_NUM_THREADS: the variable must be a positive whole number, got 'many'\n"
+    _, err = _run("info", status=2, MINIDL_NUM_THREADS="many")
+    assert (
+        err == "minidl: error: MINIDL_NUM_THREADS: the variable must be a positive whole number, got 'many'\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,4 @@
-"""The command line: ``python -m minidl``, or ``minidl`` where it is installed.
-
-minidl info       what minidl runs on: versions, processor, threads, and where compiled kernels are kept
-minidl warmup     compile ahead what common programs need, so that the next one starts at once
-"""
+"""``minidl info``: what minidl runs on: versions, processor, threads, and where compiled kernels are kept."""
 
 from __future__ import annotations
 
@@ -10,18 +6,13 @@ import argparse
 import importlib.metadata
 import os
 import platform
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from minidl.cache import home
-from minidl.errors import MinidlError
 from minidl.kernels import threads
-from minidl.kernels.compile import cache_folder, compilations
-from minidl.warmup import KINDS, warm_up
+from minidl.kernels.compile import cache_folder
 
 # The environment variables that change what minidl does.
 VARIABLES = (
@@ -36,36 +27,13 @@ VARIABLES = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that ``arguments`` (those of the process if None) name; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    try:
-        return options.run(options)
-    except (MinidlError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="minidl", description="minidl's command line.")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+def add_to(commands: Any) -> None:
     what = "show versions, processor, threads, and where compiled kernels are kept"
-    info = commands.add_parser("info", help=what, description=f"{what.capitalize()}.")
-    info.set_defaults(run=_info)
-    what = "compile ahead what common programs need"
-    warmup = commands.add_parser("warmup", help=what, description=f"{what.capitalize()}.")
-    warmup.add_argument(
-        "--dtype", choices=("float32", "float64"), default="float32", help="compile for this dtype (float32)"
-    )
-    warmup.set_defaults(run=_warmup)
-    return parser
+    parser = commands.add_parser("info", help=what, description=f"{what.capitalize()}.")
+    parser.set_defaults(run=run)
 
 
-# --- info ---------------------------------------------------------------------------------------------------------
-
-
-def _info(_options: argparse.Namespace) -> int:
+def run(_options: argparse.Namespace) -> int:
     for title, lines in (
         ("Versions", _versions()),
         ("Processor", _processor()),
@@ -136,38 +104,3 @@ def _cache() -> Iterator[tuple[str, str]]:
 def _environment() -> Iterator[tuple[str, str]]:
     for name in VARIABLES:
         yield name, os.environ.get(name, "not set")
-
-
-# --- warmup -------------------------------------------------------------------------------------------------------
-
-
-def _warmup(options: argparse.Namespace) -> int:
-    start, compiled, loaded = time.perf_counter(), 0, 0
-    for kind, seconds in _with_progress(np.dtype(options.dtype)):
-        before = compiled + loaded
-        loaded = sum(one.from_disk for one in compilations)
-        fresh = len(compilations) - loaded - compiled
-        compiled += fresh
-        what = f"{fresh} compiled, {compiled + loaded - before - fresh} found"
-        _say(f"{kind:<26}{what:<26}{seconds:6.1f} s")
-    took = time.perf_counter() - start
-    if compiled:
-        _say(f"{compiled} kernels for {options.dtype} compiled in {took:.0f} s, and kept in {cache_folder()}")
-    else:
-        _say(f"all {loaded} kernels for {options.dtype} found compiled, in {cache_folder()}")
-    return 0
-
-
-def _with_progress(dtype: np.dtype) -> Iterator[tuple[str, float]]:
-    """What ``warm_up`` yields, with a bar on a terminal."""
-    from tqdm import tqdm
-
-    yield from tqdm(warm_up(dtype), "compiling", len(KINDS), leave=False, disable=None, unit="kind")
-
-
-def _say(line: str) -> None:
-    """A line on standard output, above the bar if there is one."""
-    from tqdm import tqdm
-
-    tqdm.write(line)
-    sys.stdout.flush()

@@ -1,0 +1,36 @@
+"""The command line: ``python -m minidl``, or ``minidl`` where it is installed. ``minidl --help`` lists its commands.
+
+A command is a module of this package with a ``add_to(commands)``, which adds the command's parser to argparse's
+subparsers and sets ``run``, a function of the options that returns the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from minidl.cli import info, warmup
+from minidl.errors import MinidlError
+
+COMMANDS = (info, warmup)  # in the order in which --help lists them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` (those of the process if None) name; returns the exit status.
+
+    What the user can mend ends in one line and status 2: a wrong option, a missing or damaged file, a wrong shape.
+    """
+    parser = argparse.ArgumentParser(prog="minidl", description="minidl's command line.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (MinidlError, OSError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
