@@ -9,34 +9,24 @@ import numpy as np
 
 from minidl import random
 from minidl.errors import DTypeError, ShapeError, must
+from minidl.kernels import dropout as kernels
 from minidl.ops.arguments import as_float, check_bool, check_tensor, reject
 from minidl.tape import Op
 
 if TYPE_CHECKING:
     from minidl.tensor import Tensor
 
-_dropout = Op("dropout", np.multiply, lambda g, _y, _x, mask: g * mask)
+# Linear in x, with itself as the gradient: dropout of g with the same key.
+_dropout: Op = Op("dropout", kernels.forward, lambda g, _y, _x, key, p: _dropout(g, key, p))
 
 
-def _mask(like: np.ndarray, p: float) -> np.ndarray:
-    """0 with probability ``p``, else ``1/(1 - p)``; in the shape, dtype and memory order of ``like``.
-
-    The numbers are drawn in the order of the elements' indices: how the memory is laid out does not change the mask.
-    """
-    drawn = random.numpy_generator(None).random(like.shape, dtype=np.float32)
-    mask = np.empty_like(like)
-    # A multiplication, because np.where on a random mask mispredicts every other branch.
-    np.multiply(drawn >= p, 1.0 / (1.0 - p) if p < 1 else 0.0, out=mask)
-    return mask
+def _channel_mask(like: np.ndarray, key: int, p: float) -> np.ndarray:
+    """What dropout makes of ones, one for each channel of each sample, (N, C, 1, ...)."""
+    return kernels.forward(np.ones((*like.shape[:2], *(1,) * (like.ndim - 2)), like.dtype), key, p)
 
 
-def _channel_mask(like: np.ndarray, p: float) -> np.ndarray:
-    """One draw for each channel of each sample, (N, C, 1, ...)."""
-    return _mask(np.empty((*like.shape[:2], *(1,) * (like.ndim - 2)), like.dtype), p)
-
-
-_draw_mask = Op("dropout_mask", _mask)
 _draw_channel_mask = Op("dropout2d_mask", _channel_mask)
+_times_mask = Op("dropout2d", np.multiply, lambda g, _y, _x, mask: g * mask)
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -60,7 +50,10 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     >>> minidl.unique(y)
     tensor([0., 2.])
     """
-    return _dropped("dropout", _draw_mask, input, p, training, inplace)
+    if not _drops("dropout", input, p, training):
+        return input
+    y = _dropout(input, _draw_key(), float(p))
+    return input.copy_(y) if inplace else y
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -90,17 +83,24 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
         )
     if training and p != 0 and input.ndim < 2:
         raise ShapeError(must("dropout2d", "input", "(N, C, H, W)", input.shape))
-    return _dropped("dropout2d", _draw_channel_mask, input, p, training, inplace)
+    if not _drops("dropout2d", input, p, training):
+        return input
+    mask: Any = _draw_channel_mask(input, _draw_key(), float(p))
+    return input.mul_(mask) if inplace else _times_mask(input, mask)
 
 
-def _dropped(op: str, draw: Op, input: Any, p: float, training: bool, inplace: bool) -> Any:
+def _drops(op: str, input: Any, p: float, training: bool) -> bool:
+    """Whether there is anything to do, after the checks."""
     check_tensor(op, "input", input)
     if not 0 <= as_float(op, "p", p) <= 1:
         reject(op, "p", "a probability, from 0 to 1", p)
     check_bool(op, "training", training)
     if not training or p == 0:
-        return input
+        return False
     if input.dtype.kind != "f":
         raise DTypeError(must(op, "input", "of floats", input.dtype))
-    mask: Any = draw(input, p)
-    return input.mul_(mask) if inplace else _dropout(input, mask)
+    return True
+
+
+def _draw_key() -> int:
+    return int(random.numpy_generator(None).integers(2**64, dtype=np.uint64))

@@ -56,8 +56,19 @@ def _softmax_cases() -> Iterator[Case]:
             yield Case("input_grad", (g, exact(np.log(y)) if log else y, (axis,), log), problem)
 
 
+def _dropout_cases() -> Iterator[Case]:
+    for shape in SHAPES:
+        x = _with_special_values(random(1, *shape))
+        for key, p in ((0x123456789ABCDEF0, 0.5), (7, 0.1), (7, 1.0)):
+            yield Case("forward", (x, key, p), lambda dtype: (dtype,))
+
+
 def _of_rows(axis: int) -> Callable[[np.dtype], tuple[object, ...]]:
     return lambda dtype: (dtype, (axis,), True)
 
 
-CASES: dict[str, Callable[[], Iterator[Case]]] = {"relu": _relu_cases, "softmax": _softmax_cases}
+CASES: dict[str, Callable[[], Iterator[Case]]] = {
+    "relu": _relu_cases,
+    "softmax": _softmax_cases,
+    "dropout": _dropout_cases,
+}
