@@ -4,8 +4,8 @@ The file is in the safetensors format. The tensors stand in it by name (``"model
 reads safetensors can read them. The structure around them is JSON, in the file's metadata. In it, None, bools, ints,
 finite floats, strings and lists stand for themselves; the rest is an object that says what it is:
 ``{"tensor": name}``, ``{"array": name}``, ``{"scalar": name}`` (a NumPy number), ``{"float": "nan"}``,
-``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"module": class, "config": ..., "state": ...}`` and
-``{"state of": class, "state": ...}``.
+``{"tuple": [...]}``, ``{"dict": [[key, value], ...]}``, ``{"module": class, "config": ..., "state": ...}``, its parts
+``{"layer": class, "config": ...}``, and ``{"state of": class, "state": ...}``.
 
 What that cannot hold, a whole module for instance, is pickled if, and only if, :func:`save` is told so. Such a file
 begins with ``MAGIC`` and a line that says what is in it.
@@ -19,38 +19,21 @@ import math
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from minidl.device import device
 from minidl.errors import ArgumentError, DTypeError, WeightsError, must
+from minidl.rebuilding import Description, build, describe, full_name, rebuildable
 from minidl.tensor import Tensor
 from minidl.weights import safetensors
 from minidl.weights.files import File, check_file, is_path, name_of, writing
 
+__all__ = ["load", "rebuildable", "save"]
+
 KEY = "minidl"  # of the structure in the file's metadata
 MAGIC = b"minidl pickle\n"  # the beginning of a pickled file
-
-C = TypeVar("C", bound=type)
-_rebuildable: dict[str, Any] = {}  # classes by name
-
-
-def rebuildable(cls: C) -> C:
-    """Class decorator for a module that :func:`load` shall rebuild: its ``config()`` are its constructor's arguments.
-
-    >>> from minidl import nn
-    >>> @rebuildable
-    ... class Classifier(nn.Module):
-    ...     def __init__(self, classes):
-    ...         super().__init__()
-    ...         self.output = nn.Linear(32, classes)
-    ...
-    ...     def config(self):
-    ...         return {"classes": self.output.out_features}
-    """
-    _rebuildable[_name(cls)] = cls
-    return cls
 
 
 def save(obj: Any, f: File, pickle_module: Any = None, pickle_protocol: int = 5) -> None:
@@ -62,8 +45,10 @@ def save(obj: Any, f: File, pickle_module: Any = None, pickle_protocol: int = 5)
             tensors that share memory become separate. Subclasses of these types come back as the types themselves,
             except that a ``state_dict`` remembers what was frozen.
 
-            A Module or Optimizer stands for its ``state_dict()``; a Module of a :func:`rebuildable` class comes back
-            as a module.
+            A Module of ``minidl.nn``'s layers comes back as one, built anew and given the values: a Linear, or a
+            Sequential of layers and Sequentials; so does one of a :func:`rebuildable` class, alone or in a Sequential.
+            Hooks are left out. Any other Module, and an Optimizer, stands for its ``state_dict()``: so do networks
+            that share a parameter between layers.
         f: a path, or a file object for bytes, such as an ``io.BytesIO``.
         pickle_module: Python's ``pickle``, or a module like it, to save any object whole: a Module with its class and
             hooks, say. Unlike PyTorch's ``save``, which always pickles, this one does it only if told so, because
@@ -84,7 +69,7 @@ def save(obj: Any, f: File, pickle_module: Any = None, pickle_protocol: int = 5)
     check_file("save", f, "write")
     if pickle_module is not None:
         with writing(f) as file:
-            file.write(MAGIC + json.dumps({"type": _name(type(obj))}).encode() + b"\n")
+            file.write(MAGIC + json.dumps({"type": full_name(type(obj))}).encode() + b"\n")
             pickle_module.dump(obj, file, protocol=pickle_protocol)
         return
     arrays: dict[str, np.ndarray] = {}
@@ -159,7 +144,13 @@ def _structure(name: str, metadata: dict[str, str], reader: _Reader) -> Any:
             case {"version": 1, "value": value}:
                 return reader.decode(value)
         raise ValueError("its structure is in a form that this version of minidl does not know")
-    except (TypeError, ValueError, RecursionError) as error:  # a file can claim anything
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+        KeyError,
+        MemoryError,
+    ) as error:  # a file can claim anything
         raise WeightsError(f"load: {name} cannot be read: {error}") from error
 
 
@@ -203,10 +194,6 @@ def _unpickle(file: Any, name: str, whole: bool, module: Any, options: dict[str,
         raise WeightsError(f"load: the {kind} pickled in {name} cannot be loaded: {error!r}") from error
 
 
-def _name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
 def _encode(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> Any:
     """``value``, found in the structure at ``keys``, as JSON; its arrays are added to ``arrays``."""
     if isinstance(value, Tensor):
@@ -224,6 +211,8 @@ def _encode(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) ->
         return items if isinstance(value, list) else {"tuple": items}
     elif isinstance(value, dict):
         return _encode_dict(value, keys, arrays)
+    elif isinstance(value, Description):
+        return {"layer": value.name, "config": _encode(value.config, keys, arrays)}
     elif hasattr(value, "state_dict"):
         return _encode_stateful(value, keys, arrays)
     expected = "a tensor, an array or number, a string, None, or a dict, list or tuple of these"
@@ -245,10 +234,14 @@ def _encode_dict(value: dict[Any, Any], keys: tuple[Any, ...], arrays: dict[str,
 
 def _encode_stateful(value: Any, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> Any:
     state = _encode(value.state_dict(), keys, arrays)
-    name = _name(type(value))
-    if _rebuildable.get(name) is type(value):
-        return {"module": name, "config": _encode(value.config(), (*keys, "config"), arrays), "state": state}
-    return {"state of": name, "state": state} if hasattr(value, "named_modules") else state
+    if not hasattr(value, "named_modules"):
+        return state
+    description = describe(value)
+    if description is None:
+        return {"state of": full_name(type(value)), "state": state}
+    config = _encode(description.config, (*keys, "config"), arrays)
+    mode = {} if value.training else {"training": False}
+    return {"module": description.name, "config": config, "state": state, **mode}
 
 
 def _add(array: np.ndarray, keys: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> str:
@@ -270,6 +263,7 @@ class _Reader:
     def __init__(self, arrays: dict[str, np.ndarray], whole: bool) -> None:
         self.arrays, self.whole = arrays, whole
         self.tensors: list[Tensor] = []
+        self.largest = max(65536, sum(array.size for array in arrays.values()))  # dimension of a layer
 
     def tensor(self, name: str) -> Tensor:
         self.tensors.append(Tensor(self.arrays[name]))
@@ -298,7 +292,11 @@ class _Reader:
             case {"dict": list(items)}:
                 return {key: self.decode(item) for key, item in items}
             case {"module": str(name), "config": config, "state": state}:
-                return _rebuild(name, self.decode(config), self.decode(state))
+                module = build(name, self.decode(config), self.largest)
+                module.load_state_dict(self.decode(state))
+                return module.train(value.get("training", True))
+            case {"layer": str(name), "config": config}:
+                return build(name, self.decode(config), self.largest)
             case {"state of": str(name), "state": state}:
                 if self.whole:
                     raise ValueError(
@@ -307,13 +305,3 @@ class _Reader:
                     )
                 return self.decode(state)
         raise ValueError(f"{str(value)[:60]} stands for nothing in it")
-
-
-def _rebuild(name: str, config: dict[str, Any], state: dict[str, Any]) -> Any:
-    if name not in _rebuildable:
-        raise ValueError(
-            f"its module {name!r} is of no class that minidl.serialization.rebuildable has been told of"
-        )
-    module = _rebuildable[name](**config)
-    module.load_state_dict(state)
-    return module

@@ -386,7 +386,7 @@ def test_a_hostile_structure_is_an_error_that_names_the_file(structure: str, tmp
 
 
 def test_an_unknown_class_says_what_to_do(tmp_path: Path) -> None:
-    from minidl import serialization
+    from minidl import rebuilding
 
     @rebuildable
     class Passing(nn.Linear):
@@ -395,7 +395,7 @@ def test_an_unknown_class_says_what_to_do(tmp_path: Path) -> None:
 
     save(Passing(2, 1), tmp_path / "x")
     assert type(load(tmp_path / "x")) is Passing
-    del serialization._rebuildable[f"{Passing.__module__}.{Passing.__qualname__}"]
+    del rebuilding._rebuildable[f"{Passing.__module__}.{Passing.__qualname__}"]
     with pytest.raises(
         WeightsError, match=r"x cannot be read: its module '.*Passing' is of no class that .*rebuildable"
     ):

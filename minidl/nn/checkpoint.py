@@ -65,9 +65,11 @@ def _own_state(module: Module) -> dict[str, Tensor]:
 
 
 def load_state_dict(
-    module: Module, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    module: Module, state_dict: Mapping[str, Any] | Module, strict: bool = True, assign: bool = False
 ) -> IncompatibleKeys:
     """Copy the values of ``state_dict``, Tensors or NumPy arrays, into the parameters and buffers of these names.
+
+    A Module stands for its state_dict, so that what ``minidl.load`` returns will do whether it is one or the other.
 
     Values are converted to the dtype that the network has. If the dict says in its ``_metadata`` which parts were
     frozen (one from :meth:`state_dict` does), exactly these are frozen afterwards; else freezing stays as it is.
@@ -84,6 +86,8 @@ def load_state_dict(
         WeightsError: something does not fit. The message lists all that is missing, unexpected, or of a wrong shape,
             and nothing has been loaded.
     """
+    if not isinstance(state_dict, Mapping) and hasattr(state_dict, "state_dict"):
+        state_dict = state_dict.state_dict()
     if not isinstance(state_dict, Mapping):
         raise DTypeError(must("load_state_dict", "state_dict", "a dict", type(state_dict).__name__))
     metadata = getattr(state_dict, "_metadata", {})

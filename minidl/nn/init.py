@@ -8,6 +8,9 @@ products, so weights of variance ``gain**2 / fan_in`` keep the variance of the a
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,22 @@ from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops.arguments import as_float, converted, one_of
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
+
+_skip: ContextVar[bool] = ContextVar("_skip", default=False)
+
+
+@contextmanager
+def skipped() -> Iterator[None]:
+    """Within this block, ``uniform_`` and ``normal_``, and what is made of them, leave a tensor as it is.
+
+    For networks whose weights are about to be loaded: new layers then hold whatever the memory held, and large ones
+    cost nothing.
+    """
+    token = _skip.set(True)
+    try:
+        yield
+    finally:
+        _skip.reset(token)
 
 
 def _fill(op: str, tensor: Tensor, values: Any) -> Tensor:
@@ -52,6 +71,8 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         as_float("uniform_", name, bound)
     if not a <= b:
         raise ArgumentError(must("uniform_", "a", f"at most b = {b}", a))
+    if _skip.get():
+        return tensor
     values = numpy_generator(generator).random(tensor.shape, _working_dtype(tensor))
     return _fill("uniform_", tensor, values * (b - a) + a)
 
@@ -65,6 +86,8 @@ def normal_(
         as_float("normal_", name, value)
     if not std >= 0.0:
         raise ArgumentError(must("normal_", "std", "at least 0", std))
+    if _skip.get():
+        return tensor
     values = numpy_generator(generator).standard_normal(tensor.shape, _working_dtype(tensor))
     return _fill("normal_", tensor, values * std + mean)
 
