@@ -44,6 +44,7 @@ from minidl.grad_mode import set_grad_enabled as set_grad_enabled
 from minidl.kernels.memory import keep_freed_memory
 from minidl.kernels.threads import get_num_threads as get_num_threads
 from minidl.kernels.threads import set_num_threads as set_num_threads
+from minidl.nn.summary import summary as summary
 from minidl.ops.activation import *
 from minidl.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from minidl.ops.choice import *

@@ -50,6 +50,27 @@ class detect_anomaly:
         thread.mode.detecting = self._before.pop()
 
 
+class watch_operations:
+    """Within this context, ``watcher(name, args, outputs)`` is called after each operation of this thread.
+
+    ``args`` are the operation's arguments as they were given, ``outputs`` its results as arrays. For looking on, such
+    as counting; meant for ``no_grad``. While it lasts nobody looks for NaN.
+    """
+
+    def __init__(self, watcher: Callable[[str, Sequence[Any], Sequence[np.ndarray]], None]) -> None:
+        self.watcher = watcher
+        self._before: list[tuple[bool, Any]] = []
+
+    def __enter__(self) -> watch_operations:
+        mode = thread.mode
+        self._before.append((mode.detecting, mode.watcher))
+        mode.detecting, mode.watcher = True, self.watcher
+        return self
+
+    def __exit__(self, *exc: TracebackType | type | None) -> None:
+        thread.mode.detecting, thread.mode.watcher = self._before.pop()
+
+
 def users_line() -> str:
     """Where in the user's program the running call into minidl began: ``file:line, in function: code``."""
     frame: FrameType | None = sys._getframe(1)
@@ -92,7 +113,10 @@ def _blame(made: np.ndarray, given: Iterable[Any]) -> str | None:
 
 
 def check_forward(name: str, args: Sequence[Any], outputs: Iterable[np.ndarray]) -> None:
-    """Raise if one of ``outputs`` holds a NaN or infinity that ``args`` do not account for."""
+    """Raise if one of ``outputs`` holds a NaN or infinity that ``args`` do not account for; or tell the watcher."""
+    if thread.mode.watcher is not None:
+        thread.mode.watcher(name, args, list(outputs))
+        return
     for y in outputs:
         how = _blame(y, _arrays(args))
         if how is not None:

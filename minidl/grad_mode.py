@@ -32,6 +32,7 @@ class Mode:
     def __init__(self) -> None:
         self.recording = True
         self.detecting = False
+        self.watcher: Callable[..., None] | None = None  # is told of each operation, while detecting
         context = contextvars.copy_context()
         context.run(np.seterr, all="ignore")
         context.run(_quiet.set, True)
