@@ -8,7 +8,7 @@ products, so weights of variance ``gain**2 / fan_in`` keep the variance of the a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -64,6 +64,21 @@ def _working_dtype(tensor: Tensor) -> Any:
     return float64 if tensor.dtype == float64 else float32
 
 
+def _draw(op: str, tensor: Tensor, draw: Callable[..., Any], scale: float, shift: float) -> Tensor:
+    """Fill with ``draws * scale + shift``; in the tensor's own memory where that is possible, for it may be large."""
+    if _skip.get():
+        return tensor
+    dtype, array = _working_dtype(tensor), tensor.array
+    if array.dtype == dtype and array.flags.c_contiguous:
+        draw(dtype=dtype, out=array)
+        np.multiply(array, scale, out=array)
+        np.add(array, shift, out=array)
+    else:
+        array[...] = draw(tensor.shape, dtype) * scale + shift
+    tensor.mark_written(op)
+    return tensor
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Fill with draws from U(a, b)."""
     _check_floats("uniform_", tensor)
@@ -71,10 +86,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
         as_float("uniform_", name, bound)
     if not a <= b:
         raise ArgumentError(must("uniform_", "a", f"at most b = {b}", a))
-    if _skip.get():
-        return tensor
-    values = numpy_generator(generator).random(tensor.shape, _working_dtype(tensor))
-    return _fill("uniform_", tensor, values * (b - a) + a)
+    return _draw("uniform_", tensor, numpy_generator(generator).random, b - a, a)
 
 
 def normal_(
@@ -86,10 +98,7 @@ def normal_(
         as_float("normal_", name, value)
     if not std >= 0.0:
         raise ArgumentError(must("normal_", "std", "at least 0", std))
-    if _skip.get():
-        return tensor
-    values = numpy_generator(generator).standard_normal(tensor.shape, _working_dtype(tensor))
-    return _fill("normal_", tensor, values * std + mean)
+    return _draw("normal_", tensor, numpy_generator(generator).standard_normal, std, mean)
 
 
 def trunc_normal_(

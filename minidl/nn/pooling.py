@@ -1,4 +1,4 @@
-"""Pooling over images. Formulas and arguments: :func:`minidl.nn.functional.max_pool2d` and ``avg_pool2d``."""
+"""Pooling over images. Formulas and arguments: the function of the same name in :mod:`minidl.nn.functional`."""
 
 from __future__ import annotations
 
@@ -71,3 +71,34 @@ class AvgPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+AdaptiveSize = int | tuple[int | None, int | None]
+
+
+class AdaptiveAvgPool2d(Module):
+    """The means of ``output_size`` windows that cover images (N, C, H, W), whatever H and W; None keeps a size."""
+
+    def __init__(self, output_size: AdaptiveSize) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool2d(Module):
+    """The largest values of ``output_size`` windows that cover images (N, C, H, W); None keeps a size."""
+
+    def __init__(self, output_size: AdaptiveSize, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+    def forward(self, input: Tensor) -> Any:
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"output_size={self.output_size}"
