@@ -40,6 +40,8 @@ LAYERS = [
     nn.Conv2d(4, 6, (3, 1), stride=2, padding=1, dilation=2, groups=2), nn.Conv2d(1, 2, 3, padding="same", bias=False),
     nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.AvgPool2d(2, count_include_pad=False),
     nn.BatchNorm1d(3), nn.BatchNorm2d(3, 1e-3, None, affine=False), nn.BatchNorm2d(3, track_running_stats=False),
+    nn.AdaptiveAvgPool2d((3, None)), nn.AdaptiveMaxPool2d(2), nn.LayerNorm((2, 3), bias=False), nn.LayerNorm(4),
+    nn.GroupNorm(2, 4, affine=False), nn.GroupNorm(2, 4, eps=1e-3), nn.Dropout2d(0.2),
     nn.Dropout(0.3), nn.Flatten(2), nn.Unflatten(1, (2, 3)), nn.ReLU(inplace=True), nn.Sigmoid(), nn.Tanh(),
     nn.Softmax(1), nn.LogSoftmax(dim=-1), nn.MSELoss(), nn.L1Loss(reduction="sum"), nn.BCELoss(),
     nn.CrossEntropyLoss(minidl.tensor([1.0, 2.0]), label_smoothing=0.1), nn.NLLLoss(ignore_index=3),
