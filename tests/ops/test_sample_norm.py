@@ -9,6 +9,7 @@ import pytest
 from parity import both_raise, channels_last, check_parity, normal, strided, torch
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError
+from minidl.kernels import normalize
 from minidl.nn import functional as F
 from minidl.tensor import from_numpy
 
@@ -39,6 +40,20 @@ def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
             lambda x, w, b: F.group_norm(x, groups, w, b, 1e-3), lambda x, w, b: T.group_norm(x, groups, w, b, 1e-3),
             x, w, b,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(6, 3), (64, 32), (300, 2), (20, 1), (8, 8)])
+def test_group_norm_of_images_large_enough_for_the_compiled_kernel(channels: int, groups: int) -> None:
+    x, w, b = channels_last(normal(3, channels, 40, 36) + 3), normal(channels, seed=1), normal(channels, seed=2)
+    problem = np.dtype("f"), (3, groups, channels // groups, 40, 36), (2, 3, 4), None, True, "groups-last"
+    assert normalize.policy(*problem) == "channels"
+    check_parity(lambda x: F.group_norm(x, groups), lambda x: T.group_norm(x, groups), x)
+    check_parity(
+        lambda x, w, b: F.group_norm(x, groups, w, b, 1e-3), lambda x, w, b: T.group_norm(x, groups, w, b, 1e-3),
+        x, w, b,
+    )  # fmt: skip
+    alone = F.group_norm(from_numpy(x[1:2]), groups).array
+    np.testing.assert_array_equal(alone, F.group_norm(from_numpy(x), groups).array[1:2])
 
 
 def test_large_means_do_not_cancel() -> None:

@@ -48,6 +48,8 @@ def policy(
     if order in ("channels-last", "both") and center and has_channels(shape, axes, parameters):
         of_one_set = math.prod(shape if axes[0] == 0 else shape[1:])
         return "channels" if of_one_set >= SMALL else "reference"
+    if order == "groups-last" and center and has_groups(shape, axes, parameters):
+        return "channels" if math.prod(shape[1:]) >= SMALL else "reference"
     return "reference"
 
 
@@ -67,6 +69,12 @@ def has_channels(shape: Shape, axes: Axes, parameters: Shape | None) -> bool:
     return axes in ((0, *inner), inner) and bool(axes) and parameters in (None, one_per_channel)
 
 
+def has_groups(shape: Shape, axes: Axes, parameters: Shape | None) -> bool:
+    """Whether the statistics are of a sample's groups (dimension 1) of channels (2), and the parameters of channels."""
+    one_per_channel = (1, *shape[1:3], *(1,) * (len(shape) - 3))
+    return len(axes) > 1 and axes == tuple(range(2, len(shape))) and parameters in (None, one_per_channel)
+
+
 operation = Operation("normalize", ("forward", "backward"), policy)
 register("normalize", "reference", module="minidl.kernels.normalize.reference")
 register("normalize", "rows", module="minidl.kernels.normalize.rows")
@@ -74,12 +82,14 @@ register("normalize", "channels", module="minidl.kernels.normalize.channels")
 
 
 def order_of(x: np.ndarray) -> str:
-    """How x lies in memory: "C", "channels-last", "both" or "other"."""
+    """How x lies in memory: "C", "channels-last" (dimension 1), "groups-last" (1 and 2), "both" or "other"."""
     contiguous = x.flags.c_contiguous
     if x.ndim == 2 and contiguous:
         return "both"
     if x.ndim > 1 and np.moveaxis(x, 1, -1).flags.c_contiguous:
         return "both" if contiguous else "channels-last"
+    if not contiguous and x.ndim > 3 and np.moveaxis(x, (1, 2), (-2, -1)).flags.c_contiguous:
+        return "groups-last"
     return "C" if contiguous else "other"
 
 

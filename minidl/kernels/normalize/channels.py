@@ -1,9 +1,10 @@
-"""Batch and instance normalisation of channels-last images: two passes over memory forward, two backward.
+"""Batch, instance and group normalisation of channels-last images: two passes over memory forward, two backward.
 
 What this does about the machine: all of it is traffic, for there are five operations to each number that is loaded.
 The first pass sums x and its square, both of x less the set's first pixel, so that a large mean cancels nothing;
 the second normalises. Backward, the first pass sums g and g * (x - mean), and the second combines g and x with three
-coefficients per channel. Everything else concerns single channels and costs nothing.
+coefficients per channel. Everything else concerns single channels and costs nothing: the statistics of a group, too, are
+put together from those of its channels.
 
 A row of a pass is a pixel, whose channels are neighbours: vectors of channels are summed side by side, in double
 precision, four pixels at a time, so that the sums are fetched and stored once for four. Where pixels have few channels,
@@ -23,7 +24,7 @@ import numpy as np
 from minidl.kernels.arrays import compiled_for, empty_channels_last, plain
 from minidl.kernels.compile import jit
 from minidl.kernels.launch import launch
-from minidl.kernels.normalize import Axes, Gradients, Shape, has_channels, reference
+from minidl.kernels.normalize import Axes, Gradients, Shape, has_channels, has_groups, order_of, reference
 from minidl.kernels.threads import parallel
 
 BLOCK = 1 << 14  # elements
@@ -33,8 +34,9 @@ WIDE = 256  # elements of a row that keep the vector unit busy
 def supports(
     dtype: np.dtype, shape: Shape, axes: Axes, parameters: Shape | None, center: bool, order: str
 ) -> bool:
-    """Statistics of channels, float32 and float64."""
-    return compiled_for(dtype) and center and has_channels(shape, axes, parameters)
+    """Statistics of channels, or of groups of channels that lie last; float32 and float64."""
+    has = has_groups if order == "groups-last" else has_channels
+    return compiled_for(dtype) and center and has(shape, axes, parameters)
 
 
 def forward(
@@ -43,18 +45,32 @@ def forward(
     """See ``minidl.kernels.normalize.forward``."""
     if x.size == 0:
         return reference.forward(x, w, b, axes, eps, center)
+    grouped, shape = order_of(x) == "groups-last", x.shape
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
+    x = _as_channels(x, grouped)
     rows = as_rows(x, axes[0] == 0)
     first = rows[:, 0, : x.shape[1]].astype(np.float64)
     first = np.where(np.isfinite(first), first, 0.0)
     sums, squares = _folded(_moments, rows, x.shape[1], (_wide(first, rows),))
     count = x.size // first.size
-    shape = (len(rows), x.shape[1], *(1,) * (x.ndim - 2))
     away = sums / count  # from the first pixel
-    var = np.maximum(squares / count - away * away, 0.0).reshape(shape).astype(x.dtype)
-    mean = (first + away).reshape(shape).astype(x.dtype)
-    scale = 1.0 / np.sqrt(var + eps)
-    scale = scale if w is None else scale * w
-    return scaled(x, rows, mean, scale, b), mean, var
+    var = np.maximum(squares / count - away * away, 0.0)
+    mean = first + away
+    if grouped:
+        of_channels = mean.reshape(*shape[:3])
+        mean = of_channels.mean(2)
+        var = (var.reshape(of_channels.shape) + (of_channels - mean[..., None]) ** 2).mean(2)
+    mean, var = mean.astype(x.dtype), var.astype(x.dtype)
+    scale = np.repeat(1.0 / np.sqrt(var + eps), x.shape[1] // mean.shape[1], 1)
+    scale = (scale if w is None else scale * w.reshape(1, -1)).astype(x.dtype)
+    shift = None if b is None else b.reshape(1, -1)
+    y = scaled(x, rows, np.repeat(mean, x.shape[1] // mean.shape[1], 1), scale, shift)
+    return y.reshape(shape), mean.reshape(kept), var.reshape(kept)
+
+
+def _as_channels(x: np.ndarray, grouped: bool) -> np.ndarray:
+    """(N, C, ...), from (N, groups, channels of a group, ...) if ``grouped``."""
+    return x.reshape(len(x), -1, *x.shape[3:]) if grouped else x
 
 
 def scaled(
@@ -89,29 +105,42 @@ def backward(
     """See ``minidl.kernels.normalize.backward``."""
     if x.size == 0:
         return reference.backward(needs, g, x, w, parameters, axes, eps, center, mean, var)
+    grouped, shape = order_of(x) == "groups-last", x.shape
+    x, g = _as_channels(x, grouped), _as_channels(g, grouped)
     rows, gradients, channels = as_rows(x, axes[0] == 0), as_rows(g, axes[0] == 0), x.shape[1]
+    mean, var = (a.reshape(len(rows), -1) for a in (mean, var))
+    together = channels // mean.shape[1]  # channels that share their statistics
+    mean = np.repeat(mean, together, 1)
     g_sums, gx_sums = _folded(_products, rows, channels, (gradients, _wide(mean, rows)))
-    rstd = 1.0 / np.sqrt(var.astype(np.float64).reshape(g_sums.shape) + eps)
+    rstd = np.repeat(1.0 / np.sqrt(var.astype(np.float64) + eps), together, 1)
     dx = dw = db = None
     if needs[0]:
         dx = empty_channels_last(x.shape, x.dtype)
-        a = rstd if w is None else rstd * w.reshape(1, channels)
-        count = x.size // g_sums.size
+        weights = np.ones((1, channels)) if w is None else w.reshape(1, channels)
+        count = x.size // g_sums.size * together
+        of_x = -(rstd**3) * _of_groups(gx_sums * weights, together) / count
+        constant = -rstd * _of_groups(g_sums * weights, together) / count
         _combine.sized(3 * x.size)(
             _blocks(rows),
             gradients,
             rows,
             _wide(mean, rows),
-            _wide(a.astype(x.dtype), rows),
-            _wide((-a * rstd * rstd * gx_sums / count).astype(x.dtype), rows),
-            _wide((-a * g_sums / count).astype(x.dtype), rows),
+            *(_wide(a.astype(x.dtype), rows) for a in (rstd * weights, of_x, constant)),
             np.moveaxis(dx, 1, -1).reshape(rows.shape),
         )
+        dx = dx.reshape(shape)
     if needs[1]:
         dw = (rstd * gx_sums).sum(0).reshape(parameters).astype(x.dtype)
     if needs[2]:
         db = g_sums.sum(0).reshape(parameters).astype(x.dtype)
     return dx, dw, db
+
+
+def _of_groups(sums: np.ndarray, together: int) -> np.ndarray:
+    """For each channel of each set, the sum over its group."""
+    if together == 1:
+        return sums
+    return np.repeat(sums.reshape(len(sums), -1, together).sum(2), together, 1)
 
 
 def as_rows(x: np.ndarray, one_set: bool) -> np.ndarray:
