@@ -71,13 +71,20 @@ _nll = Op(
 
 
 def _cross_entropy_forward(
-    x: np.ndarray, target: np.ndarray, weight: Any, ignore_index: int, reduction: str, want_gradient: bool
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: Any,
+    ignore_index: int,
+    reduction: str,
+    smoothing: float,
+    want_gradient: bool,
 ) -> tuple[Any, ...]:
     """The loss; t and c / divisor, of which its gradient can be made again; and the gradient, if it is wanted."""
     t, c, divisor = _class_weights("cross_entropy", x, target, weight, ignore_index, reduction)
-    loss, gradient = kernels.forward(x, t, c, divisor, want_gradient)
+    losses, gradient = kernels.forward(x, t, c, divisor, smoothing, want_gradient)
     np.divide(c, divisor, out=c, where=c != 0)
-    return loss, t, c, gradient
+    loss = losses if reduction == "none" else np.sum(losses, dtype=np.float64) / divisor
+    return np.asarray(loss, x.dtype), t, c, gradient
 
 
 def _cross_entropy_vjp(
@@ -88,13 +95,16 @@ def _cross_entropy_vjp(
     _weight: Any,
     _ignore: Any,
     _reduction: Any,
+    smoothing: float,
     _want: Any,
     t: Any,
     c: Any,
     gradient: Any,
 ) -> Any:
+    """With reduction "none" g is (N, 1, ...), like c; else it has no dimensions."""
     if gradient is None:
-        gradient = c * _softmax(x, (1,)) - _place(c, t, x.shape)
+        of_all = smoothing / x.shape[1]
+        gradient = c * (_softmax(x, (1,)) - of_all) - _place(c * (1.0 - smoothing), t, x.shape)
     return g * gradient
 
 
@@ -235,13 +245,13 @@ def cross_entropy(
     if target.shape == input.shape:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     x, t, shape = _with_classes("cross_entropy", input, target, weight)
-    if label_smoothing > 0:
+    if label_smoothing > 0 and weight is not None:
         q, nothing = _smoothed.with_extras(x, t, weight, ignore_index, reduction, label_smoothing)
         y = _sum(-q * _log_softmax(x, (1,)), (1,) if reduction == "none" else None, False) + nothing
-    elif reduction == "none":
-        y = _nll(_log_softmax(x, (1,)), t, weight, ignore_index, reduction)
+        if reduction == "none":
+            return _reshape(y, shape)
     else:
-        y = _cross_entropy(x, t, weight, ignore_index, reduction, wants_gradient(x))
+        y = _cross_entropy(x, t, weight, ignore_index, reduction, float(label_smoothing), wants_gradient(x))
     return _reshape(y, shape) if reduction == "none" else y
 
 

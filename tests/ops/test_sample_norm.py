@@ -44,7 +44,11 @@ def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
 
 @pytest.mark.parametrize(("channels", "groups"), [(6, 3), (64, 32), (300, 2), (20, 1), (8, 8)])
 def test_group_norm_of_images_large_enough_for_the_compiled_kernel(channels: int, groups: int) -> None:
-    x, w, b = channels_last(normal(3, channels, 40, 36) + 3), normal(channels, seed=1), normal(channels, seed=2)
+    x, w, b = (
+        channels_last(normal(3, channels, 40, 36) + 3),
+        normal(channels, seed=1),
+        normal(channels, seed=2),
+    )
     problem = np.dtype("f"), (3, groups, channels // groups, 40, 36), (2, 3, 4), None, True, "groups-last"
     assert normalize.policy(*problem) == "channels"
     check_parity(lambda x: F.group_norm(x, groups), lambda x: T.group_norm(x, groups), x)

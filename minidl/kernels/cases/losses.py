@@ -25,8 +25,12 @@ def _cross_entropy_cases() -> Iterator[Case]:
             c.flat[1] = 0
             x[0, -1] = -np.inf
             t[0] = 0
-        for want_gradient in (False, True):
-            yield Case("forward", (x, t, c, 2.5, want_gradient), lambda dtype: (dtype, True))
+        for smoothing in (0.0, 0.1):
+            if smoothing > 0 and c.size > 1:
+                x = np.maximum(x, -9)  # an infinity among all classes makes the loss infinite
+            for want_gradient in (False, True):
+                arguments = (x, t, c, 2.5, smoothing, want_gradient)
+                yield Case("forward", arguments, lambda dtype: (dtype, True))
 
 
 CASES: dict[str, Callable[[], Iterator[Case]]] = {

@@ -1,10 +1,10 @@
-"""The cross-entropy of the softmax with true classes, summed, and its gradient.
+"""The cross-entropy of the softmax with true classes, of which a share s may be spread over all C classes; its gradient.
 
-    loss = sum of  c * (log(sum of exp(x)) - x[t]) / divisor
-    dL/dx = c / divisor * (softmax(x) - [class is t])
+    losses = c * (log(sum of exp(x)) - (1 - s) * x[t] - s * mean(x))
+    dL/dx = c / divisor * (softmax(x) - (1 - s) * [class is t] - s / C)        L = sum of losses / divisor
 
-x is (N, C, ...); t, classes as intp, and c, the weight of each sample, are (N, 1, ...). A sample of weight 0 adds
-nothing to the loss, whatever its x. The gradient lies in memory as x does. The caller has checked the classes.
+x is (N, C, ...); t, classes as intp, and c, the weight of each sample, are (N, 1, ...). A sample of weight 0 has
+the loss 0, whatever its x. The gradient lies in memory as x does. The caller has checked the classes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ register("cross_entropy", "fused", module="minidl.kernels.cross_entropy.fused")
 
 
 def forward(
-    x: np.ndarray, t: np.ndarray, c: np.ndarray, divisor: float, want_gradient: bool
+    x: np.ndarray, t: np.ndarray, c: np.ndarray, divisor: float, smoothing: float, want_gradient: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The loss, an array of no dimensions, and its gradient, or None where none is wanted."""
-    return operation.select(x.dtype, in_rows(x, (1,))).forward(x, t, c, divisor, want_gradient)
+    """The losses (N, 1, ...), not divided; and the gradient of L, or None where none is wanted."""
+    kernel = operation.select(x.dtype, in_rows(x, (1,)))
+    return kernel.forward(x, t, c, divisor, smoothing, want_gradient)
