@@ -1,4 +1,4 @@
-"""The cross-entropy of the softmax with true classes, of which a share s may be spread over all C classes; its gradient.
+"""Softmax cross-entropy with true classes, of which a share s may be spread over all C classes; and its gradient.
 
     losses = c * (log(sum of exp(x)) - (1 - s) * x[t] - s * mean(x))
     dL/dx = c / divisor * (softmax(x) - (1 - s) * [class is t] - s / C)        L = sum of losses / divisor

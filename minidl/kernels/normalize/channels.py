@@ -3,8 +3,8 @@
 What this does about the machine: all of it is traffic, for there are five operations to each number that is loaded.
 The first pass sums x and its square, both of x less the set's first pixel, so that a large mean cancels nothing;
 the second normalises. Backward, the first pass sums g and g * (x - mean), and the second combines g and x with three
-coefficients per channel. Everything else concerns single channels and costs nothing: the statistics of a group, too, are
-put together from those of its channels.
+coefficients per channel. Everything else concerns single channels and costs nothing: the statistics of a group, too,
+are put together from those of its channels.
 
 A row of a pass is a pixel, whose channels are neighbours: vectors of channels are summed side by side, in double
 precision, four pixels at a time, so that the sums are fetched and stored once for four. Where pixels have few channels,
