@@ -102,6 +102,8 @@ _LAZY = ("pretrain", "testing", "viz")  # what most programs do not need is impo
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"minidl.{name}")
+    if name == "graph":
+        return importlib.import_module("minidl.viz").graph
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
 
 

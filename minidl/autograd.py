@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,18 @@ from minidl.grad_mode import enable_grad, is_grad_enabled, no_grad, set_grad_ena
 from minidl.ops.arguments import check_tensor
 from minidl.tape import Node
 from minidl.tensor import Tensor, accumulate, as_tensor, run_backward
+from minidl.walk import RemovableHandle
 
 __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
     "grad",
+    "graph_nodes",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",
+    "watch_gradient",
 ]
 
 Tensors = Tensor | Sequence[Tensor]
@@ -116,3 +119,40 @@ def grad(
             f"grad: the outputs do not depend on input {unused[0]}; pass allow_unused=True to get None for it"
         )
     return tuple(results)
+
+
+def graph_nodes(tensor: Tensor, limit: int | None = None) -> list[Node]:
+    """The Nodes that lead to ``tensor``, each once, in the order in which they were made: for looking at the graph.
+
+    Args:
+        limit: stop looking when there are more; ``limit + 1`` are then returned, of which none need be the first.
+
+    Raises:
+        GradError: the tensor does not require a gradient, or the graph has been freed by a backward.
+
+    >>> import minidl
+    >>> x = minidl.ones(3, requires_grad=True)
+    >>> [node.name for node in graph_nodes((2 * x).exp().sum())]
+    ['leaf', 'mul', 'exp', 'sum']
+    """
+    check_tensor("graph_nodes", "tensor", tensor)
+    if tensor.node is None:
+        raise GradError(must("graph_nodes", "tensor", "one that requires a gradient", "a constant"))
+    found, waiting = {tensor.node}, [tensor.node]
+    while waiting and (limit is None or len(found) <= limit):
+        for value in waiting.pop().inputs():
+            if isinstance(value, Node) and value not in found:
+                found.add(value)
+                waiting.append(value)
+    return sorted(found, key=lambda node: node.number)[-(len(found) if limit is None else limit + 1) :]
+
+
+def watch_gradient(node: Node, callback: Callable[[Any], None]) -> RemovableHandle:
+    """Call ``callback`` with each gradient of ``node`` that a backward completes: an array, or a Tensor under
+    ``create_graph``; of a call with several outputs a list of them, with None for those that were not used.
+
+    Returns a handle, whose ``remove()`` ends it.
+    """
+    if node.hooks is None:
+        node.hooks = {}
+    return RemovableHandle(node.hooks, callback)

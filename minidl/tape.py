@@ -201,6 +201,16 @@ class Node(Spec):
     def name(self) -> str:
         return "leaf" if self.op is None else self.op.name
 
+    def inputs(self) -> list[Any]:
+        """What the call was made on: for each argument that is an array its Node, or if it is a constant the array.
+
+        Of a constant that no vjp reads there is only a Spec.
+        """
+        self.check_not_freed()
+        values = self.saved or self.edges
+        known = [value if edge is None else edge for edge, value in zip(self.edges, values, strict=False)]
+        return [value for value in known if isinstance(value, (np.ndarray, Spec))]
+
     def check_not_freed(self) -> None:
         if self.saved is None and self.op is not None:
             raise GradError(
