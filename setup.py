@@ -43,7 +43,7 @@ setup(
     # holds the clone, where the clone itself would pass for the package.
     package_dir={"": "."},
     packages=find_packages(include=["minidl", "minidl.*"]),
-    package_data={"minidl": ["py.typed"]},
+    package_data={"minidl": ["py.typed", "models/imagenet_classes.txt"]},
     entry_points={"console_scripts": ["minidl = minidl.cli:main"]},
     zip_safe=False,
     python_requires=">=3.11",

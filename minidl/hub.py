@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from queue import Empty, Queue
@@ -36,18 +37,21 @@ def download(
     path: str | os.PathLike[str],
     *,
     md5: str | None = None,
+    sha256: str | None = None,
     timeout: float = 10.0,
     progress: bool = True,
 ) -> Path:
     """Fetch a file from the first of ``urls`` that delivers it, and return its path.
 
-    A file that is already there, with the right ``md5``, is not fetched again. What one source began, the next one (or
-    the next run) resumes, provided that ``md5`` can tell whether the pieces fit; the file appears under its own name
+    A file that is already there, with the right hash, is not fetched again. What one source began, the next one (or
+    the next run) resumes, provided that a hash can tell whether the pieces fit; the file appears under its own name
     only when it is complete. Processes that download the same file at once do not disturb each other.
 
     Args:
         urls: the sources, in the order in which they are tried.
-        md5: what the whole file must hash to, in hexadecimal. None accepts what comes.
+        md5: what the whole file must hash to, in hexadecimal.
+        sha256: the same, or its first digits, which some publishers put in the file's name. With neither, what comes
+            is accepted.
         timeout: seconds of silence after which to give up, over all sources together (each gets an even share of
             what is left). Received bytes earn time back: a slow download that goes on is not cut off.
         progress: show a progress bar, on a terminal, when it takes longer than a second.
@@ -61,14 +65,17 @@ def download(
         raise ArgumentError(must("download", "urls", "one or more addresses", sources))
     if not timeout > 0:
         raise ArgumentError(must("download", "timeout", "positive", timeout))
+    if md5 and sha256:
+        raise ArgumentError(must("download", "md5 and sha256", "given one at a time", "both"))
+    digest = _Digest("md5", md5) if md5 else _Digest("sha256", sha256) if sha256 else None
     path = Path(path)
-    if _is_complete(path, md5):
+    if _is_complete(path, digest):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with _partial_file(path) as part:
-        if not _is_complete(path, md5):  # by a process that held the partial file until now
-            if md5 is None or not _is_complete(part, md5):
-                _fetch_from_any(sources, part, path.name, md5, timeout, progress)
+        if not _is_complete(path, digest):  # by a process that held the partial file until now
+            if digest is None or not _is_complete(part, digest):
+                _fetch_from_any(sources, part, path.name, digest, timeout, progress)
             os.replace(part, path)
     return path
 
@@ -76,13 +83,25 @@ def download(
 # ---- files ----
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+@dataclass
+class _Digest:
+    """What a file must hash to: a kind of hash, and its first hexadecimal digits."""
+
+    kind: str
+    wanted: str
+
+    def of(self, path: Path) -> str:
+        with path.open("rb") as file:
+            return hashlib.file_digest(
+                file, lambda: hashlib.new(self.kind, usedforsecurity=False)
+            ).hexdigest()
+
+    def fits(self, actual: str) -> bool:
+        return actual.startswith(self.wanted.lower())
 
 
-def _is_complete(path: Path, md5: str | None) -> bool:
-    return path.is_file() and (md5 is None or _md5(path) == md5)
+def _is_complete(path: Path, digest: _Digest | None) -> bool:
+    return path.is_file() and (digest is None or digest.fits(digest.of(path)))
 
 
 def _size(path: Path) -> int:
@@ -136,24 +155,24 @@ class _Patience:
 
 
 def _fetch_from_any(
-    urls: list[str], part: Path, name: str, md5: str | None, timeout: float, progress: bool
+    urls: list[str], part: Path, name: str, digest: _Digest | None, timeout: float, progress: bool
 ) -> None:
-    """Fill ``part`` from one source or several; with its md5 right, if that is given."""
+    """Fill ``part`` from one source or several; with its hash right, if that is given."""
     patience = _Patience(timeout)
     failures = []
     for sources_left, url in zip(range(len(urls), 0, -1), urls, strict=True):
         reserve = patience.left() * (1 - 1 / sources_left)
         for _ in range(ATTEMPTS):
-            before = _size(part) if md5 else 0  # pieces that nothing can check are not joined
+            before = _size(part) if digest else 0  # pieces that nothing can check are not joined
             try:
                 _fetch(url, part, before, name, patience, reserve, progress)
-                if md5 is None or (actual := _md5(part)) == md5:
+                if digest is None or digest.fits(actual := digest.of(part)):
                     return
                 part.unlink()
-                failure = f"the file's md5 is {actual}, not {md5}"
+                failure = f"the file's {digest.kind} is {actual}, not {digest.wanted}"
             except DownloadError as error:
                 failure = str(error)
-            got_further = md5 is not None and _size(part) > before
+            got_further = digest is not None and _size(part) > before
             start_over = before > 0 and _size(part) == 0  # what was resumed was wrong
             if not (got_further or start_over):
                 break

@@ -345,7 +345,18 @@ def test_what_another_process_has_just_completed_is_taken(fetch, server, monkeyp
     assert server.requests == []
 
 
+def test_a_sha256_may_be_given_by_its_first_digits(server, tmp_path):
+    """As in names such as vgg16-397923af.pth."""
+    right = hashlib.sha256(BODY).hexdigest()[:8]
+    assert hub.download(f"{server.url}/good", tmp_path / "a", sha256=right.upper()).read_bytes() == BODY
+    with pytest.raises(DownloadError, match=f"the file's sha256 is {right}[0-9a-f]*, not 12345678"):
+        hub.download(f"{server.url}/good", tmp_path / "b", sha256="12345678", timeout=2)
+    assert not (tmp_path / "b").exists()
+
+
 def test_wrong_arguments(tmp_path):
+    with pytest.raises(ArgumentError, match="download: md5 and sha256 must be given one at a time, got both"):
+        hub.download("http://a.invalid", tmp_path / "a", md5="0", sha256="0")
     with pytest.raises(ArgumentError, match=r"download: urls must be one or more addresses, got \[\]"):
         hub.download([], tmp_path / "a")
     with pytest.raises(ArgumentError, match="download: timeout must be positive, got 0"):
