@@ -96,7 +96,12 @@ from minidl.tensor import from_numpy as from_numpy
 
 __version__ = "0.1.0"
 
-_LAZY = ("pretrain", "testing", "viz")  # what most programs do not need is imported when it is first used
+_LAZY = (
+    "pretrain",
+    "testing",
+    "training",
+    "viz",
+)  # what most programs do not need is imported when it is first used
 
 
 def __getattr__(name: str) -> Any:
@@ -104,6 +109,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"minidl.{name}")
     if name == "graph":
         return importlib.import_module("minidl.viz").graph
+    if name == "Trainer":
+        return importlib.import_module("minidl.training").Trainer
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
 
 
