@@ -8,6 +8,7 @@ augmentation depends neither on the number of workers nor on the order in which 
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 
 __all__ = [
     "Generator", "default_generator", "initial_seed", "manual_seed", "seed", "get_rng_state", "set_rng_state",
+    "current_generator", "sample_stream",
 ]  # fmt: skip
 
 _STATE = np.dtype(  # what get_state packs into bytes: the seed, and NumPy's state of Philox
@@ -201,6 +203,79 @@ def fork_rng(
             default_generator.set_state(state)
 
 
+# ---- a stream per sample ----
+
+
+class _Here(threading.local):
+    """What random numbers are drawn from in this thread, within :func:`sample_stream` and :func:`epoch_of`."""
+
+    key: tuple[int, int, int] | None = None  # (seed, epoch, index) of the sample that is being made
+    drawn: np.random.Generator | None = None  # its stream, once something has been drawn
+    epoch: tuple[int | None, int] | None = None  # (seed, epoch) of the DataLoader that asks for samples
+
+
+_here = _Here()
+
+
+@contextmanager
+def sample_stream(seed: int | None, epoch: int, index: int) -> Iterator[None]:
+    """What is drawn by default within this context, in this thread, comes from the stream (seed, epoch, index).
+
+    A dataset makes each sample in such a context, so that a sample's random transforms depend on these three numbers
+    alone: not on the order in which samples are made, nor on the number of threads that make them. It holds for all
+    that draws from the default generator: ``minidl.rand`` and dropout too.
+
+    Args:
+        seed: None takes the seed of the DataLoader that asks for the sample, else the default generator's.
+        epoch: the epoch; that of the DataLoader that asks for the sample goes before.
+        index: which sample it is.
+
+    >>> def noise(epoch, index):
+    ...     with sample_stream(0, epoch, index):
+    ...         return float(current_generator().random())
+    >>> noise(0, 5) == noise(0, 5), noise(0, 5) == noise(1, 5)
+    (True, False)
+    """
+    loader_seed, epoch = _here.epoch or (None, epoch)
+    if seed is None:
+        seed = default_generator.initial_seed() if loader_seed is None else loader_seed
+    before = _here.key, _here.drawn
+    _here.key, _here.drawn = (seed, epoch, index), None
+    try:
+        yield
+    finally:
+        _here.key, _here.drawn = before
+
+
+@contextmanager
+def epoch_of(seed: int | None, epoch: int) -> Iterator[None]:
+    """Samples that are made within this context, in this thread, belong to this epoch of a DataLoader."""
+    before, _here.epoch = _here.epoch, (seed, epoch)
+    try:
+        yield
+    finally:
+        _here.epoch = before
+
+
+def loading() -> bool:
+    """Whether a DataLoader has asked this thread for samples."""
+    return _here.epoch is not None
+
+
+def current_generator() -> np.random.Generator:
+    """Where random transforms draw from: the sample's stream within :func:`sample_stream`, else the default generator.
+
+    >>> import minidl
+    >>> minidl.manual_seed(0) and current_generator() is minidl.random.default_generator.numpy
+    True
+    """
+    if _here.key is None:
+        return default_generator.numpy
+    if _here.drawn is None:
+        _here.drawn = stream(*_here.key)
+    return _here.drawn
+
+
 def numpy_generator(generator: Generator | None) -> np.random.Generator:
-    """The NumPy generator behind ``generator``; of the default one if that is None."""
-    return (default_generator if generator is None else generator).numpy
+    """The NumPy generator behind ``generator``; :func:`current_generator` if that is None."""
+    return current_generator() if generator is None else generator.numpy

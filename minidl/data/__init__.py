@@ -1,4 +1,7 @@
-"""Data: datasets, the way through them in batches, and MNIST. PyTorch's ``torch.utils.data`` names and meaning."""
+"""Data: datasets, the way through them in batches, and transforms. PyTorch's names and meaning."""
+
+import importlib
+from types import ModuleType
 
 from minidl.data.collate import default_collate, default_convert
 from minidl.data.dataset import (
@@ -12,9 +15,11 @@ from minidl.data.dataset import (
     random_split,
 )
 from minidl.data.digits import SyntheticDigits, synthetic_digits
+from minidl.data.folder import ImageFolder
 from minidl.data.images import GreyImages
 from minidl.data.loader import DataLoader, get_worker_info
 from minidl.data.mnist import MNIST, mnist_or_synthetic
+from minidl.data.pictures import load_picture
 from minidl.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -23,10 +28,19 @@ from minidl.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from minidl.random import current_generator, sample_stream
 
 __all__ = [
     "Dataset", "IterableDataset", "TensorDataset", "Subset", "ConcatDataset", "ChainDataset", "StackDataset",
     "random_split", "DataLoader", "default_collate", "default_convert", "get_worker_info",
     "Sampler", "SequentialSampler", "RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler",
+    "ImageFolder", "load_picture", "transforms", "current_generator", "sample_stream",
     "MNIST", "GreyImages", "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> ModuleType:
+    """``minidl.data.transforms``, loaded when it is asked for, because it loads Pillow."""
+    if name == "transforms":
+        return importlib.import_module("minidl.data.transforms")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

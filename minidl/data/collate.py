@@ -16,7 +16,8 @@ from minidl.tensor import Tensor
 def default_collate(batch: Sequence[Any]) -> Any:
     """Make a batch of a list of samples, by what the first of them is.
 
-    - Tensors and NumPy arrays of one shape (...) become one tensor (N, ...).
+    - Tensors and NumPy arrays of one shape (...) become one tensor (N, ...). Pictures (C, H, W) in channels-last
+      memory, as ``ToTensor`` makes them, become a batch (N, C, H, W) in channels-last memory.
     - Python numbers become a tensor (N,): float64 for floats, int64 for ints, bool for bools. NumPy's keep their dtype.
     - Strings and bytes stay a list.
     - Mappings, lists, tuples and named tuples of such become the same of batches (a tuple becomes a list).
@@ -29,9 +30,9 @@ def default_collate(batch: Sequence[Any]) -> Any:
         raise DimensionError(must("default_collate", "batch", "at least one sample", "none"))
     first = batch[0]
     if isinstance(first, Tensor):
-        return stack(batch)
+        return _stack(batch)
     if isinstance(first, (np.ndarray, np.generic)) and not isinstance(first, (str, bytes)):
-        return stack([Tensor(np.asarray(sample)) for sample in batch])
+        return _stack([Tensor(np.asarray(sample)) for sample in batch])
     if isinstance(first, float):
         return Tensor(np.array(batch, dtype=np.float64))
     if isinstance(first, int):
@@ -55,6 +56,20 @@ def default_collate(batch: Sequence[Any]) -> Any:
             "minidl.tensor(numpy.array(image)); MNIST has all of its pictures as tensors in .tensor_dataset()"
         )
     raise DTypeError(must("default_collate", "batch", expected, got))
+
+
+def _stack(batch: Sequence[Tensor]) -> Tensor:
+    first = batch[0].array
+    if first.ndim != 3 or first.flags.c_contiguous or not first.transpose(1, 2, 0).flags.c_contiguous:
+        return stack(batch)
+    like = (first.shape, first.dtype)
+    if any((x.array.shape, x.array.dtype) != like or x.requires_grad for x in batch):
+        return stack(batch)  # it is differentiated, or words the error
+    c, h, w = first.shape
+    out = np.empty((len(batch), h, w, c), first.dtype).transpose(0, 3, 1, 2)  # (N, C, H, W)
+    for row, sample in zip(out, batch, strict=True):
+        row[:] = sample.array
+    return Tensor(out)
 
 
 def default_convert(data: Any) -> Any:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from minidl.data.collate import default_collate
+from minidl.data.labels import Labelled
+from minidl.data.randomness import digest, is_deterministic, set_epoch
 from minidl.errors import ArgumentError, DimensionError, ShapeError, must, warn
 from minidl.ops.arguments import check_tensor
-from minidl.random import Generator, numpy_generator
+from minidl.random import Generator, loading, numpy_generator, sample_stream
 from minidl.tensor import Tensor
 
 T_co = TypeVar("T_co", covariant=True)
@@ -78,9 +82,21 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         rows = np.asarray(indices, dtype=np.int64)
         return [tensor[rows] for tensor in self.tensors]
 
+    @property
+    def deterministic(self) -> bool:
+        """True: a sample is the same every time."""
+        return True
 
-class Subset(Dataset[T_co]):
-    """The samples of ``dataset`` at ``indices``, in their order."""
+    def fingerprint(self) -> str:
+        """The tensors' content, hashed."""
+        return digest(*[tensor.array for tensor in self.tensors])
+
+
+class Subset(Labelled, Dataset[T_co]):
+    """The samples of ``dataset`` at ``indices``, in their order.
+
+    It has ``classes``, and ``targets`` and ``files`` for its samples, if ``dataset`` has them.
+    """
 
     def __init__(self, dataset: Dataset[T_co], indices: Sequence[int]) -> None:
         self.dataset = dataset
@@ -100,6 +116,39 @@ class Subset(Dataset[T_co]):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    @property
+    def classes(self) -> Any:
+        """The classes' names."""
+        return self.dataset.classes  # type: ignore[attr-defined]
+
+    @property
+    def targets(self) -> list[int]:
+        """The numbers of the samples' classes."""
+        return self._part("targets")
+
+    @property
+    def files(self) -> list[str]:
+        """The samples' files."""
+        return self._part("files")
+
+    def _part(self, name: str) -> list[Any]:
+        whole = getattr(self.dataset, name)
+        whole = whole.tolist() if hasattr(whole, "tolist") else whole
+        return [whole[i] for i in self.indices]
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether ``dataset`` declares that its samples are the same every time."""
+        return is_deterministic(self.dataset)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell ``dataset`` which epoch it is."""
+        set_epoch(self.dataset, epoch)
+
+    def fingerprint(self) -> str:
+        """What the samples depend on, hashed."""
+        return digest(self.dataset.fingerprint(), list(self.indices))  # type: ignore[attr-defined]
 
 
 class ConcatDataset(Dataset[T_co]):
@@ -126,6 +175,20 @@ class ConcatDataset(Dataset[T_co]):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether all datasets declare that their samples are the same every time."""
+        return all(map(is_deterministic, self.datasets))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell all datasets which epoch it is."""
+        for dataset in self.datasets:
+            set_epoch(dataset, epoch)
+
+    def fingerprint(self) -> str:
+        """What the samples depend on, hashed."""
+        return digest([dataset.fingerprint() for dataset in self.datasets])  # type: ignore[attr-defined]
 
 
 class ChainDataset(IterableDataset[T_co]):
@@ -221,7 +284,20 @@ def get_samples(dataset: Any, indices: Sequence[int]) -> list[Any]:
     """The list of samples at ``indices``, read together if the dataset can."""
     if _speaks_for_getitem(dataset, "__getitems__"):
         return dataset.__getitems__(indices)
-    return [dataset[i] for i in indices]
+    samples = []
+    for i in indices:
+        try:
+            with sample_stream(None, 0, _number(i)) if loading() else nullcontext():
+                samples.append(dataset[i])
+        except Exception as error:
+            error.add_note(f"while sample {i!r} of {type(dataset).__name__} was loaded")
+            raise
+    return samples
+
+
+def _number(index: Any) -> int:
+    """The number of a sample's random stream: its index, which may be anything that a sampler gives."""
+    return int(index) if isinstance(index, (int, np.integer)) else zlib.crc32(repr(index).encode())
 
 
 def get_collated(dataset: Any, indices: Sequence[int]) -> Any:

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minidl.data.dataset import Dataset, TensorDataset
+from minidl.data.labels import Labelled
+from minidl.data.randomness import digest, is_random
+from minidl.random import sample_stream
 from minidl.tensor import Tensor
 
 
-class GreyImages(Dataset[tuple[Any, Any]]):
+class GreyImages(Labelled, Dataset[tuple[Any, Any]]):
     """Grey pictures, each with the number of its class; a sample is ``(picture, label)`` as in torchvision.
 
     The picture is a ``PIL.Image``, or what ``transform`` makes of it; the label an int, or what ``target_transform``
@@ -23,6 +26,8 @@ class GreyImages(Dataset[tuple[Any, Any]]):
     """
 
     classes: ClassVar[list[str]]
+    seed: int | None = None  # what random transforms depend on, beside epoch and index; see ImageFolder
+    epoch = 0
 
     def __init__(
         self,
@@ -41,14 +46,28 @@ class GreyImages(Dataset[tuple[Any, Any]]):
 
         image: Any = Image.fromarray(self.data.array[index])
         target: Any = int(self.targets.array[index])
-        if self.transform is not None:
-            image = self.transform(image)
-        if self.target_transform is not None:
-            target = self.target_transform(target)
+        with sample_stream(self.seed, self.epoch, range(len(self))[index]):
+            if self.transform is not None:
+                image = self.transform(image)
+            if self.target_transform is not None:
+                target = self.target_transform(target)
         return image, target
 
     def __len__(self) -> int:
         return len(self.data)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Random transforms draw anew for each epoch. (A DataLoader counts epochs itself.)"""
+        self.epoch = epoch
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a sample is the same every time: no transform is random, nor unknown."""
+        return not (is_random(self.transform) or is_random(self.target_transform))
+
+    def fingerprint(self) -> str:
+        """What the samples depend on, hashed: the pictures, their labels, and the transforms."""
+        return digest(self.data.array, self.targets.array, repr((self.transform, self.target_transform)))
 
     @property
     def class_to_idx(self) -> dict[str, int]:

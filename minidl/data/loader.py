@@ -8,9 +8,11 @@ from typing import Any
 
 from minidl.data.collate import default_collate, default_convert
 from minidl.data.dataset import IterableDataset, get_collated, get_samples
-from minidl.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from minidl.data.epochs import Epoch, Epochs
+from minidl.data.randomness import set_epoch
+from minidl.data.sampler import BatchSampler, RandomSampler, SeededSampler, SequentialSampler
 from minidl.errors import ArgumentError, must
-from minidl.random import Generator
+from minidl.random import Generator, epoch_of, sample_stream
 
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
@@ -31,7 +33,8 @@ class DataLoader:
             dataset's ``get_batch`` be used, which a TensorDataset has.
         drop_last: leave out the last batch if it is smaller.
         generator: where the random order comes from; default: ``minidl.random``'s default generator.
-        seed: shorthand for ``generator=Generator().manual_seed(seed)``.
+        seed: shorthand for ``generator=Generator().manual_seed(seed)``; the order then depends on ``seed`` and on the
+            epoch's number alone, and so do random transforms of datasets that have no seed of their own.
 
     ``timeout``, ``pin_memory``, ``worker_init_fn``, ``multiprocessing_context``, ``prefetch_factor``,
     ``persistent_workers``, ``pin_memory_device`` and ``in_order`` speak of processes and devices that are not there:
@@ -69,28 +72,14 @@ class DataLoader:
         seed: int | None = None,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers, multiprocessing_context)
-        if isinstance(dataset, IterableDataset):
-            for name, given in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
-                if given is not None and given is not False:
-                    raise ArgumentError(must("DataLoader", name, "left out for an IterableDataset", given))
-        if sampler is not None and shuffle:
-            raise ArgumentError(must("DataLoader", "shuffle", "False when a sampler is given", shuffle))
+        _check_order(dataset, batch_size, shuffle, sampler, batch_sampler, drop_last)
+        if seed is not None and generator is not None:
+            raise ArgumentError(must("DataLoader", "seed", "None when a generator is given", seed))
+        if sampler is None:
+            sampler = _sampler(dataset, bool(shuffle), generator, seed)
         if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                expected = "given without batch_size, shuffle, sampler and drop_last"
-                raise ArgumentError(must("DataLoader", "batch_sampler", expected, "both"))
             batch_size = None
-        elif batch_size is None and drop_last:
-            raise ArgumentError(must("DataLoader", "drop_last", "False when batch_size is None", drop_last))
-        if seed is not None:
-            if generator is not None:
-                raise ArgumentError(must("DataLoader", "seed", "None when a generator is given", seed))
-            generator = Generator().manual_seed(seed)
-        if sampler is None and isinstance(dataset, IterableDataset):
-            sampler = itertools.repeat(0)  # one for each sample, as long as they come
-        elif sampler is None:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-        if batch_size is not None:
+        elif batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         if collate_fn is None:
             collate_fn = default_convert if batch_sampler is None else default_collate
@@ -105,7 +94,9 @@ class DataLoader:
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
         self.multiprocessing_context = multiprocessing_context
-        self.generator = generator
+        self.generator = sampler.generator if isinstance(sampler, SeededSampler) else generator
+        self._seed = seed if self.generator is None else self.generator.initial_seed()
+        self._epochs = Epochs(self.generator or _own_generator(sampler, batch_sampler))
         self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.pin_memory_device = pin_memory_device
@@ -117,18 +108,60 @@ class DataLoader:
             raise ArgumentError(f"DataLoader: {name} cannot be assigned; make another DataLoader")
         super().__setattr__(name, value)
 
+    # ---- epochs ----
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is that of this epoch: it decides the order, if there is a ``seed``, and what is random.
+
+        Without it the passes are the epochs 0, 1, 2, ... The dataset and the sampler are told, if they have a
+        ``set_epoch``.
+        """
+        self._epochs.set(epoch)
+        for part in (self.dataset, self.sampler, self.batch_sampler):
+            set_epoch(part, epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: the epoch, how many of its batches were given, and how its order began.
+
+        A loader of the same arguments that loads it goes on with the next batch, whose order is the same, and does not
+        make the batches before it.
+        """
+        return self._epochs.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next pass go on where ``state``, of :meth:`state_dict`, was taken.
+
+        Raises:
+            ArgumentError: ``state`` is something else.
+        """
+        self._epochs.load_state_dict(state)
+
+    # ---- batches ----
+
     def __iter__(self) -> Iterator[Any]:
-        if isinstance(self.dataset, IterableDataset):
-            yield from self._stream()
-        elif self.batch_sampler is None:
-            for index in self.sampler:
-                yield self.collate_fn(self.dataset[index])
-        elif self.collate_fn is default_collate:
-            for indices in self.batch_sampler:
-                yield get_collated(self.dataset, indices)
-        else:
-            for indices in self.batch_sampler:
-                yield self.collate_fn(get_samples(self.dataset, indices))
+        epoch = self._epochs.begin()
+        if isinstance(self.sampler, SeededSampler):
+            self.sampler.set_epoch(epoch.number)
+        source = self._stream() if isinstance(self.dataset, IterableDataset) else self._batches(epoch)
+        for batch in epoch.skip(source) if isinstance(self.dataset, IterableDataset) else source:
+            epoch.given += 1
+            yield batch
+        self._epochs.end(epoch)
+
+    def _batches(self, epoch: Epoch) -> Iterator[Any]:
+        """The batches of a dataset with an index."""
+        wanted: Iterable[Any] = self.sampler if self.batch_sampler is None else self.batch_sampler
+        for number, indices in enumerate(epoch.skip(iter(wanted)), epoch.given):
+            yield self._fetch(epoch.number, number, indices)
+
+    def _fetch(self, epoch: int, number: int, indices: Any) -> Any:
+        """Batch ``number`` of an epoch. What is drawn for no sample, by ``collate_fn``, has a stream of its own."""
+        with epoch_of(self._seed, epoch), sample_stream(None, epoch, -1 - number):
+            if self.batch_sampler is None:
+                return self.collate_fn(get_samples(self.dataset, [indices])[0])
+            if self.collate_fn is default_collate:
+                return get_collated(self.dataset, indices)
+            return self.collate_fn(get_samples(self.dataset, indices))
 
     def _stream(self) -> Iterator[Any]:
         """The batches of an IterableDataset."""
@@ -150,6 +183,38 @@ class DataLoader:
 
 def get_worker_info() -> None:
     """None, as in PyTorch's main process: there are no workers, so a dataset need not share its samples out."""
+
+
+def _check_order(
+    dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: Any
+) -> None:
+    """PyTorch's conditions on the arguments that say in which order samples come, and in which batches."""
+    if isinstance(dataset, IterableDataset):
+        for name, given in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
+            if given is not None and given is not False:
+                raise ArgumentError(must("DataLoader", name, "left out for an IterableDataset", given))
+    if sampler is not None and shuffle:
+        raise ArgumentError(must("DataLoader", "shuffle", "False when a sampler is given", shuffle))
+    if batch_sampler is not None and (batch_size != 1 or shuffle or sampler is not None or drop_last):
+        expected = "given without batch_size, shuffle, sampler and drop_last"
+        raise ArgumentError(must("DataLoader", "batch_sampler", expected, "both"))
+    if batch_sampler is None and batch_size is None and drop_last:
+        raise ArgumentError(must("DataLoader", "drop_last", "False when batch_size is None", drop_last))
+
+
+def _sampler(dataset: Any, shuffle: bool, generator: Generator | None, seed: int | None) -> Iterable[int]:
+    if isinstance(dataset, IterableDataset):
+        return itertools.repeat(0)  # one for each sample, as long as they come
+    if not shuffle:
+        return SequentialSampler(dataset)
+    return RandomSampler(dataset, generator=generator) if seed is None else SeededSampler(dataset, seed)
+
+
+def _own_generator(*samplers: Any) -> Generator | None:
+    """The generator of a sampler that the user made, if it has one."""
+    inner = [getattr(sampler, "sampler", None) for sampler in samplers]
+    found = [getattr(sampler, "generator", None) for sampler in (*samplers, *inner)]
+    return next((generator for generator in found if isinstance(generator, Generator)), None)
 
 
 def _check_workers(

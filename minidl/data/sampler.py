@@ -69,17 +69,46 @@ class RandomSampler(Sampler[int]):
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
-        n, left = len(self.data_source), self.num_samples
+        yield from self._draw()
+
+    def _draw(self) -> list[int]:
+        """The order of an epoch, drawn at once: what is drawn between its samples does not change it."""
+        n, wanted = len(self.data_source), self.num_samples
+        if n == 0:
+            raise ArgumentError(must("RandomSampler", "data_source", "of one or more samples", "none"))
         random = numpy_generator(self.generator)
         if self.replacement:
-            yield from random.integers(n, size=left).tolist()
-            return
-        while left > 0:
-            yield from random.permutation(n)[:left].tolist()
-            left -= n
+            return random.integers(n, size=wanted).tolist()
+        orders = [random.permutation(n) for _ in range(-(-wanted // n))]
+        return np.concatenate(orders)[:wanted].tolist()
 
     def __len__(self) -> int:
         return self.num_samples
+
+
+class SeededSampler(RandomSampler):
+    """All indices in random order: in each epoch the one that follows from ``seed`` and the epoch's number.
+
+    The orders are those of a RandomSampler with ``Generator().manual_seed(seed)``, one epoch after the other.
+    """
+
+    def __init__(self, data_source: Sized, seed: int) -> None:
+        super().__init__(data_source, generator=Generator().manual_seed(seed))
+        self.seed = seed
+        self._next = 0  # the epoch whose order comes next
+
+    def set_epoch(self, epoch: int) -> None:
+        """The order that is drawn next is that of this epoch."""
+        if epoch != self._next:
+            assert self.generator is not None
+            self.generator.manual_seed(self.seed)
+            for _ in range(epoch):
+                self._draw()
+        self._next = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        self._next += 1
+        yield from self._draw()
 
 
 class SubsetRandomSampler(Sampler[int]):

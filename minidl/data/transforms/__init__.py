@@ -1,0 +1,23 @@
+"""Transforms of pictures, with torchvision's names, arguments and meaning.
+
+They take ``PIL.Image`` pictures (those that torchvision also gives for tensors take tensors too), and are put
+together with :class:`Compose`. Interpolation is chosen by name.
+"""
+
+from minidl.data.transforms import functional
+from minidl.data.transforms.base import (
+    Compose,
+    Lambda,
+    RandomApply,
+    RandomChoice,
+    RandomOrder,
+    Transform,
+)
+from minidl.data.transforms.sizes import RandomHorizontalFlip, RandomVerticalFlip, Resize
+from minidl.data.transforms.tensors import Normalize, PILToTensor, ToTensor
+
+__all__ = [
+    "Compose", "Lambda", "RandomApply", "RandomChoice", "RandomOrder", "Transform",
+    "Resize", "RandomHorizontalFlip", "RandomVerticalFlip",
+    "ToTensor", "PILToTensor", "Normalize", "functional",
+]  # fmt: skip
