@@ -44,6 +44,7 @@ LAYERS = [
     nn.GroupNorm(2, 4, affine=False), nn.GroupNorm(2, 4, eps=1e-3), nn.Dropout2d(0.2),
     nn.Dropout(0.3), nn.Flatten(2), nn.Unflatten(1, (2, 3)), nn.ReLU(inplace=True), nn.Sigmoid(), nn.Tanh(),
     nn.Softmax(1), nn.LogSoftmax(dim=-1), nn.MSELoss(), nn.L1Loss(reduction="sum"), nn.BCELoss(),
+    nn.CategoricalCrossEntropy(0.1, "sum", 1e-6),
     nn.CrossEntropyLoss(minidl.tensor([1.0, 2.0]), label_smoothing=0.1), nn.NLLLoss(ignore_index=3),
     nn.BCEWithLogitsLoss(pos_weight=minidl.tensor([3.0])), nn.ModuleList([nn.Linear(1, 1)]),
     nn.ModuleDict({"a": nn.Linear(1, 1), "b": nn.ReLU()}), nn.Sequential(),

@@ -3,6 +3,7 @@
 from minidl.nn import functional, init, utils
 from minidl.nn.activation import LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from minidl.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from minidl.nn.categorical import CategoricalCrossEntropy
 from minidl.nn.checkpoint import IncompatibleKeys, StateDict
 from minidl.nn.containers import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from minidl.nn.conv import Conv2d
@@ -23,5 +24,6 @@ __all__ = [
     "Dropout", "Dropout2d", "Flatten", "Unflatten",
     "ReLU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax",
     "MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
+    "CategoricalCrossEntropy",
     "functional", "init", "utils",
 ]  # fmt: skip

@@ -35,15 +35,40 @@ class Tanh(Module):
         return F.tanh(input)
 
 
+class SoftmaxOf:
+    """What the rows of a result are the softmax of, for a loss that can do better with that.
+
+    Attributes:
+        values: the softmax's input.
+    """
+
+    def __init__(self, values: Tensor, result: Tensor) -> None:
+        self.values = values
+        self._written = self._clocks(result)
+
+    def is_current(self, result: Tensor) -> bool:
+        """Whether neither has been written to since."""
+        return self._written == self._clocks(result)
+
+    def _clocks(self, result: Tensor) -> tuple[int, int]:
+        return self.values._memory.written, result._memory.written
+
+
 class Softmax(Module):
-    """``e^x_i / sum_j e^x_j`` along ``dim``."""
+    """``e^x_i / sum_j e^x_j`` along ``dim``.
+
+    A result (N, C) along C remembers its input, for :class:`~minidl.nn.CategoricalCrossEntropy`.
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim, _stacklevel=5)
+        result = F.softmax(input, self.dim, _stacklevel=5)
+        if result.ndim == 2 and self.dim in (1, -1):
+            result.softmax_of = SoftmaxOf(input, result)  # type: ignore[attr-defined]
+        return result
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"

@@ -12,8 +12,9 @@
 """
 
 from minidl.optim.adam import Adam, AdamW
+from minidl.optim.groups import param_groups
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.rmsprop import RMSprop
 from minidl.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "param_groups"]
