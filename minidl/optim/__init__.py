@@ -11,10 +11,11 @@
 2.024
 """
 
+from minidl.optim import lr_scheduler
 from minidl.optim.adam import Adam, AdamW
 from minidl.optim.groups import param_groups
 from minidl.optim.optimizer import Optimizer
 from minidl.optim.rmsprop import RMSprop
 from minidl.optim.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "param_groups"]
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "lr_scheduler", "param_groups"]
