@@ -14,8 +14,9 @@
 
 from minidl.training import metrics
 from minidl.training.callbacks import Callback, LambdaCallback
+from minidl.training.features import FeatureCache
 from minidl.training.history import History
 from minidl.training.predictions import Predictions
 from minidl.training.trainer import Trainer
 
-__all__ = ["Trainer", "History", "Predictions", "Callback", "LambdaCallback", "metrics"]
+__all__ = ["Trainer", "History", "Predictions", "Callback", "LambdaCallback", "FeatureCache", "metrics"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from minidl.data import DataLoader
 from minidl.errors import DataError, DTypeError, must
 from minidl.grad_mode import no_grad
+from minidl.nn import Module
 from minidl.tensor import Tensor
 from minidl.training import data
 from minidl.training.collector import Collector
@@ -23,8 +24,17 @@ if TYPE_CHECKING:
 Call = Callable[..., None]
 
 
-def collect(op: str, trainer: Trainer, loader: DataLoader, collector: Collector, call: Call) -> None:
+def collect(
+    op: str,
+    trainer: Trainer,
+    loader: DataLoader,
+    collector: Collector,
+    call: Call,
+    network: Module | None = None,
+) -> None:
     """Count the loss and metrics of all batches in, in evaluation mode and without gradients.
+
+    ``network`` is what is called, the model unless given.
 
     Raises:
         DataError: there is no batch.
@@ -34,7 +44,7 @@ def collect(op: str, trainer: Trainer, loader: DataLoader, collector: Collector,
         for number, batch in enumerate(loader):
             call("on_test_batch_begin", number, {})
             x, target = data.unpack(op, batch)
-            output = trainer.model(x)
+            output = (trainer.model if network is None else network)(x)
             collector.update(trainer.loss(output, target).item(), data.count(x), output, target)
             call("on_test_batch_end", number, collector.logs())
     if not collector.loss.count:
@@ -52,6 +62,17 @@ def shown(loader: DataLoader, what: str, verbose: int) -> tuple[Call, Call]:
         bar.update(size)
 
     return update, bar.close
+
+
+def shown_batches(loader: DataLoader, what: str, verbose: int) -> Iterator[Any]:
+    """The loader's batches, with a bar that shows how far it is."""
+    update, close = shown(loader, what, verbose)
+    try:
+        for batch in loader:
+            yield batch
+            update(data.count(data.inputs(batch)[0]), {})
+    finally:
+        close()
 
 
 def predict(trainer: Trainer, loader: DataLoader, verbose: int) -> Predictions:

@@ -22,6 +22,8 @@ from minidl.tensor import Tensor
 from minidl.training.rows import Rows
 from minidl.training.splitting import CannotCache, Parts, obstacle, split
 
+Progress = Callable[[Any, str], Any]
+
 LIMIT = 1 << 30  # bytes
 
 _FORWARDED = ("classes", "class_to_idx", "class_counts", "targets", "files", "fingerprint", "transform")
@@ -72,8 +74,6 @@ class FeatureCache:
             operating system brings into memory as far as there is room for it.
         folder: where that file is; default: ``features`` in minidl's cache folder. It is gone when the cache is, or
             the process, however that ends.
-        progress: wraps the batches of the pass in which features are computed, ``progress(batches, title)``, to show
-            how far it is.
 
     >>> import minidl
     >>> from minidl.data import TensorDataset
@@ -84,15 +84,10 @@ class FeatureCache:
     [(5, 8), (5, 8), (5, 8), (5, 8)]
     """
 
-    def __init__(
-        self,
-        limit: int = LIMIT,
-        folder: str | PathLike[str] | None = None,
-        progress: Callable[[Any, str], Any] | None = None,
-    ) -> None:
+    def __init__(self, limit: int = LIMIT, folder: str | PathLike[str] | None = None) -> None:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise ArgumentError(must("FeatureCache", "limit", "a number of bytes", repr(limit)))
-        self.limit, self.folder, self.progress = limit, folder, progress
+        self.limit, self.folder = limit, folder
         self._kept: dict[Any, Features] = {}
         self._base = ""  # the fingerprint of the base that they are of
         self._parts: Parts | None = None
@@ -103,17 +98,18 @@ class FeatureCache:
         self._kept.clear()
         self._parts = None
 
-    def apply(self, model: nn.Module, loader: DataLoader) -> Pass:
+    def apply(self, model: nn.Module, loader: DataLoader, progress: Progress | None = None) -> Pass:
         """What to call with which batches instead of ``model`` with those of ``loader``: the head, with features.
 
         Features that were computed before are used again if the base's weights, the dataset's ``fingerprint()`` and
         what the base makes of the first batch are the same as then. If the model or the data does not allow it, a
-        warning says why, and the two come back as they are.
+        warning says why, and the two come back as they are. ``progress(batches, title)`` wraps the batches of the pass
+        in which features are computed, to show how far it is.
         """
         try:
             parts = split(model)
             self._use_base(parts)
-            features = self._features(model, parts, loader)
+            features = self._features(model, parts, loader, progress)
         except CannotCache as reason:
             warn(f"cache_features: training without kept features, because {reason}")
             return Pass(model, loader)
@@ -132,7 +128,9 @@ class FeatureCache:
         self._base, self._parts, self._written = fingerprint, parts, _clocks(parts.base)
 
     @no_grad()
-    def _features(self, model: nn.Module, parts: Parts, loader: DataLoader) -> Features:
+    def _features(
+        self, model: nn.Module, parts: Parts, loader: DataLoader, progress: Progress | None
+    ) -> Features:
         dataset = _check_loader(loader)
         key = dataset.fingerprint() if hasattr(dataset, "fingerprint") else None
         modes = [(part, part.training) for part in model.modules()]
@@ -142,7 +140,7 @@ class FeatureCache:
                 model.eval()
                 kept = None if key is None else self._kept.get(key)
                 if kept is None or not _begins_with(kept, first):
-                    kept = self._compute(parts.base, loader)
+                    kept = self._compute(parts.base, loader, progress)
         finally:
             for part, training in modes:
                 part.training = training
@@ -150,13 +148,13 @@ class FeatureCache:
             self._kept[key] = kept
         return kept
 
-    def _compute(self, base: nn.Module, loader: DataLoader) -> Features:
+    def _compute(self, base: nn.Module, loader: DataLoader, progress: Progress | None) -> Features:
         """Run the base once for each sample of the loader's dataset."""
         dataset = loader.dataset
         targets: list[np.ndarray] = []
         batches: Any = _in_order(loader)
-        if self.progress is not None:
-            batches = self.progress(batches, "features")
+        if progress is not None:
+            batches = progress(batches, "features")
         with Rows(len(dataset), self.limit, self.folder) as rows:
             for x, y in batches:
                 rows.append(base(x).array)

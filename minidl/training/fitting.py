@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minidl.data import DataLoader
-from minidl.errors import DataError, GradError
+from minidl.errors import DataError, GradError, warn
 from minidl.nn import Module
 from minidl.nn.utils import clip_grad_norm_
 from minidl.random import default_generator
 from minidl.training import data
 from minidl.training.callbacks.base import Callback, CallbackList, EndTraining
 from minidl.training.collector import Collector
+from minidl.training.features import FeatureCache
 from minidl.training.history import History
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Fit:
             see then is all that a checkpoint needs.
         accumulate: batches per step.
         clip_norm: the largest norm of the gradients in a step, or None.
+        features: where features of the model's frozen bottom are kept, or None.
+
+    Attributes:
+        network: what is called with the training batches: the model, or its head where features are kept.
+        resumed: whether it goes on from a checkpoint.
     """
 
     def __init__(
@@ -47,6 +53,7 @@ class Fit:
         accumulate: int = 1,
         clip_norm: float | None = None,
         verbose: int = 0,
+        features: FeatureCache | None = None,
     ) -> None:
         self.trainer, self.train, self.validation, self.epochs = trainer, train, validation, epochs
         self.accumulate, self.clip_norm = accumulate, clip_norm
@@ -58,9 +65,12 @@ class Fit:
         self.group_batches = self.group_samples = self.group_first = (
             0  # of the step that is being accumulated
         )
-        self.epoch_random = default_generator.get_state()  # when the epoch began, for drawing its order again
-        self.order_random: Any = None  # the same of the loader's own generator
-        self.saved: dict[str, Any] | None = None  # where to go on from
+        self.features, self.verbose = features, verbose
+        self.network: Module = trainer.model
+        self.network_of_validation: Module = trainer.model
+        self.plain = (train, validation)  # before features take their place
+        self.resumed = False
+        self.interrupted: dict[str, Any] | None = None  # the state of the loader, in an epoch to go on in
 
     def call(self, hook: str, *args: Any) -> None:
         """Call a hook of all callbacks."""
@@ -73,20 +83,43 @@ class Fit:
         logs: dict[str, Any] = {}
         with modes_kept(trainer.model):
             try:
-                self.call("on_train_begin", {})
+                self.callbacks.call("on_train_begin", {})
                 if saved is not None:
                     self.load_state_dict(saved)
+                self.recorders.call("on_train_begin", {})
+                if self.features is not None and trainer.epoch < self.epochs:
+                    self._keep_features(self.features)
                 while trainer.epoch < self.epochs and not trainer.stop_training:
                     logs = self._epoch(trainer.epoch)
             finally:
                 self.call("on_train_end", logs)
         return trainer.history
 
+    def _keep_features(self, features: FeatureCache) -> None:
+        """Go through features instead of the data, as far as the model and the data allow it."""
+        from minidl.training.evaluation import shown_batches
+
+        model, (train, validation) = self.trainer.model, self.plain
+        progress = partial(shown_batches, verbose=self.verbose)
+        self.network, self.train, cached = features.apply(model, train, progress)
+        if cached and validation is not None:
+            self.network_of_validation, self.validation, _ = features.apply(model, validation, progress)
+
+    def _check_features(self) -> None:
+        """Go back to the model and the data if a callback changed what the features were made by."""
+        if self.network is not self.trainer.model and self.features and not self.features.is_valid():
+            warn(
+                "cache_features: training goes on without kept features, because the frozen part was changed"
+            )
+            self.network = self.network_of_validation = self.trainer.model
+            self.train, self.validation = self.plain
+
     def _epoch(self, epoch: int) -> dict[str, Any]:
         trainer = self.trainer
         trainer.model.train()
-        data.set_epoch(self.train, trainer.first_epoch + epoch)
         self.call("on_epoch_begin", epoch, {})
+        self._check_features()
+        data.set_epoch(self.train, trainer.first_epoch + epoch)
         try:
             for batch in self._batches():
                 number = trainer.batch
@@ -113,25 +146,13 @@ class Fit:
         return logs
 
     def _batches(self) -> Iterator[Any]:
-        """The epoch's batches from ``trainer.batch`` on; those before it are drawn again and passed over."""
-        generator = self.train.generator
-        saved, done = self.saved, self.trainer.batch
-        self.saved = None
-        if saved is None or not done:
+        """The epoch's batches; those that come after ``trainer.batch``, in the epoch in which a run was interrupted."""
+        if self.interrupted is None:
             self.collector.reset()
-            self.epoch_random = default_generator.get_state()
-            self.order_random = None if generator is None else generator.get_state()
-            return iter(self.train)
-        self.epoch_random, self.order_random = saved["epoch_random"], saved["order_random"]
-        now = default_generator.get_state()
-        default_generator.set_state(self.epoch_random)
-        if generator is not None and self.order_random is not None:
-            generator.set_state(self.order_random)
-        batches = iter(self.train)
-        for _ in itertools.islice(batches, done):
-            pass
-        default_generator.set_state(now)
-        return batches
+        else:
+            self.train.load_state_dict(self.interrupted)
+            self.interrupted = None
+        return iter(self.train)
 
     def _batch(self, inputs: Any, targets: Any, last: bool) -> None:
         """Forward and backward of a batch, and the optimizer's step if it completes one."""
@@ -139,7 +160,7 @@ class Fit:
         if not self.group_batches:
             trainer.optimizer.zero_grad()
             self.group_first, self.group_samples = count, 0
-        output = trainer.model(inputs)
+        output = self.network(inputs)
         loss = trainer.loss(output, targets)
         if not loss.requires_grad:
             raise GradError("Trainer.fit: the loss depends on no parameter that is trained")
@@ -177,7 +198,7 @@ class Fit:
 
         collector = Collector(self.trainer.metrics, "val_")
         self.call("on_test_begin", {})
-        collect("Trainer.fit", self.trainer, validation, collector, self.call)
+        collect("Trainer.fit", self.trainer, validation, collector, self.call, self.network_of_validation)
         logs = collector.logs()
         self.call("on_test_end", logs)
         return logs
@@ -187,20 +208,18 @@ class Fit:
         return {
             "callbacks": self.callbacks.state_dict(),
             "collector": self.collector.state_dict(),
-            "epoch_random": self.epoch_random,
-            "order_random": self.order_random,
             "random": default_generator.get_state(),
-            "order": None if self.train.generator is None else self.train.generator.get_state(),
+            "loader": self.train.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` returned."""
         self.callbacks.load_state_dict(state["callbacks"])
         self.collector.load_state_dict(state["collector"])
+        self.train.load_state_dict(state["loader"])
+        self.interrupted = state["loader"] if self.trainer.batch else None
         default_generator.set_state(state["random"])
-        if self.train.generator is not None and state["order"] is not None:
-            self.train.generator.set_state(state["order"])
-        self.saved = state
+        self.resumed = True
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from minidl.training import data
 from minidl.training.callbacks.base import CallbackList
 from minidl.training.collector import Collector, PerClass
 from minidl.training.evaluation import collect, predict, shown
+from minidl.training.features import FeatureCache
 from minidl.training.fitting import Fit
 from minidl.training.history import History
 from minidl.training.losses import Loss
@@ -54,6 +55,7 @@ class Trainer:
         history: the History of the last or running fit, also when that was interrupted.
         epoch, batch: where the run stands: what comes next, counted from 0.
         steps: how many steps the optimizer made in all.
+        feature_cache: the features that were kept, for a later fit; its ``clear()`` frees them.
         stop_training: set it in a callback, and the run ends after the batch.
 
     Raises:
@@ -90,6 +92,7 @@ class Trainer:
         self.first_epoch = 0  # how many epochs earlier calls of fit have made
         self.stop_training = False
         self._fit: Fit | None = None
+        self.feature_cache: FeatureCache | None = None
 
     def fit(
         self,
@@ -98,6 +101,7 @@ class Trainer:
         validation_data: Any = None,
         callbacks: Iterable[Any] = (),
         resume: Any = None,
+        cache_features: bool | FeatureCache = False,
         accumulate: int = 1,
         clip_norm: float | None = None,
         verbose: int = 1,
@@ -111,6 +115,9 @@ class Trainer:
             validation_data: data to evaluate after each epoch; its numbers stand in the history as ``val_loss`` ...
             callbacks: see :mod:`minidl.training.callbacks`.
             resume: a state to go on from, of a run with the same arguments that was interrupted.
+            cache_features: run a frozen base once for each image, and train the head on what it returned, with the
+                same result to the last bit; a :class:`FeatureCache` says how. Where the model or the data does not
+                allow it, a warning says why.
             accumulate: batches per step; the step is that of one batch of all their samples, whatever their sizes
                 (but that BatchNorm sees them one by one).
             clip_norm: scale gradients down to this norm where it is larger.
@@ -136,13 +143,33 @@ class Trainer:
             validation = data.as_loader(op, validation_data, batch_size, self._dtype)
         recorders = [] if not verbose else [self._progress(loader, validation, epochs, verbose)]
         self._fit = Fit(
-            self, loader, validation, epochs, callbacks, recorders, accumulate, clip_norm, verbose
+            self,
+            loader,
+            validation,
+            epochs,
+            callbacks,
+            recorders,
+            accumulate,
+            clip_norm,
+            verbose,
+            self._features(cache_features),
         )
         if resume is None:
             self._begin()
             return self._fit.run()
         self.load_state_dict(resume)
         return self._fit.run(resume["run"])
+
+    def _features(self, cache_features: Any) -> FeatureCache | None:
+        """Where to keep features; the one of an earlier fit, if there is one, and the user gives none."""
+        if isinstance(cache_features, FeatureCache):
+            self.feature_cache = cache_features
+        elif not isinstance(cache_features, bool):
+            got = type(cache_features).__name__
+            raise DTypeError(must("Trainer.fit", "cache_features", "a bool or a FeatureCache", got))
+        elif cache_features and self.feature_cache is None:
+            self.feature_cache = FeatureCache()
+        return self.feature_cache if cache_features else None
 
     def _begin(self) -> None:
         """Forget where an earlier fit stood."""

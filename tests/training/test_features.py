@@ -239,7 +239,7 @@ def test_the_pass_can_be_watched() -> None:
             seen.append((title, len(batches)))
             yield batch
 
-    FeatureCache(progress=watch).apply(network(), DataLoader(pictures(), 8))
+    FeatureCache().apply(network(), DataLoader(pictures(), 8), watch)
     assert seen == [("features", 5)] * 5
 
 
