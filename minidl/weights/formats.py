@@ -19,13 +19,22 @@ from minidl.weights.stored import MappedFile, Shape, Stored
 READERS = {
     "safetensors": ("minidl.weights.safetensors", "read_mapped"),
     "npz": ("minidl.weights.npz", "read"),
+    "hdf5": ("minidl.weights.keras", "read"),
+    "keras": ("minidl.weights.keras", "read_archive"),
 }
 # ... and that write it. A file's ending says which, the first that fits.
 WRITERS = {
     "safetensors": ("minidl.weights.safetensors", "write"),
     "npz": ("minidl.weights.npz", "write"),
+    "keras-weights-h5": ("minidl.weights.keras_writers", "write_weights"),
+    "keras-h5": ("minidl.weights.keras_writers", "write_legacy"),
 }
-ENDINGS = {".safetensors": "safetensors", ".npz": "npz"}
+ENDINGS = {
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+    ".weights.h5": "keras-weights-h5",
+    ".h5": "keras-h5",
+}
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 # Long enough for what is recognised: a tar's name stands at 257, HDF5's may stand at 512, 1024 or 2048.
@@ -113,7 +122,8 @@ def write(
     Args:
         f: a path, or a file object for bytes.
         arrays: of numbers or bools, in any memory order.
-        format: "safetensors" or "npz"; default: what the path's ending says.
+        format: "safetensors", "npz", "keras-h5" or "keras-weights-h5"; default: what the path's ending says. Keras's
+            formats want names like ``"LAYER/kernel"``, and Keras's layouts.
         metadata: what else the file shall say, for :func:`read`. In safetensors, strings; otherwise what JSON has.
 
     Raises:

@@ -260,3 +260,15 @@ def pieces(array: np.ndarray, most: int = PIECE) -> Iterator[bytes]:
         rows = max(1, most // array[0].nbytes)
         for begin in range(0, len(array), rows):
             yield from pieces(array[begin : begin + rows] if rows > 1 else array[begin], most)
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of the pages that were read from a file through ``array``, a view of a :class:`MappedFile`.
+
+    They count as this program's memory until the system wants them back. What is read again comes from the file again.
+    """
+    base: Any = array
+    while isinstance(base, (np.ndarray, memoryview)):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)
