@@ -204,6 +204,8 @@ def _chunks(header: Any, shape: Shape, dtype: np.dtype, window: Window, path: st
             f"{where} is in {math.prod(counts):,} chunks of {size:,} bytes; minidl reads up to {CHUNKS:,} chunks "
             f"of up to {LARGEST_CHUNK:,} bytes, none of them larger than the array"
         )
+    if header._chunk_address == _UNDEFINED:
+        raise file.damaged(f"{where} has 0 of {math.prod(counts)} chunks")
     filters = tuple(one["filter_id"] for one in header.filter_pipeline or ())
     if not set(filters) <= {_DEFLATE, _SHUFFLE, _FLETCHER32} or len(filters) > FILTERS:
         raise file.refused(f"{where} is compressed by other filters than gzip, shuffle and fletcher32")
