@@ -8,10 +8,14 @@ fit as they are; Keras's names are translated when a file is read.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from minidl import nn
-from minidl.errors import ArgumentError, ShapeError, must
+from minidl.errors import ArgumentError, ShapeError, must, warn
+from minidl.models.loading import LoadReport, load_weights
+from minidl.models.preprocessing import RECIPES, Preprocess, doubt
+from minidl.models.published import SETS, fetch
 from minidl.ops.arguments import one_of
 from minidl.serialization import rebuildable
 from minidl.tensor import Tensor
@@ -33,6 +37,11 @@ class VGG(nn.Module):
 
     ``model(x) == model.head(model.base(x))``: the base makes features of images, the head classes of features. What
     the base computes can be kept while only the head is trained.
+
+    Attributes:
+        weight_set: whose weights it has, "torchvision" or "keras", as far as preprocessing goes; None before any were
+            loaded.
+        preprocessing: the name of the preprocessing that was chosen, or None.
     """
 
     def __init__(
@@ -43,14 +52,20 @@ class VGG(nn.Module):
         pooling: str | None = None,
         dropout: float = 0.5,
         adaptive_pool: bool = True,
+        preprocess: str | None = None,
+        weight_set: str | None = None,
     ) -> None:
         super().__init__()
+        one_of("VGG", "preprocess", preprocess, (None, *RECIPES))
+        one_of("VGG", "weight_set", weight_set, (None, "torchvision", "keras"))
         one_of("VGG", "name", name, NAMES)
         one_of("VGG", "pooling", pooling, (None, "avg", "max"))
         if include_top and pooling is not None:
             raise ArgumentError(must("VGG", "pooling", "None where include_top is True", repr(pooling)))
         self.name, self.include_top, self.num_classes = name, include_top, num_classes
         self.pooling, self.dropout, self.adaptive_pool = pooling, dropout, adaptive_pool
+        self.preprocessing, self.weight_set = preprocess, weight_set
+        self._looked = False  # at the range of what it is fed with
         self.features = _features(name)
         self.avgpool = _pool(include_top, pooling, adaptive_pool)
         if include_top:
@@ -71,6 +86,15 @@ class VGG(nn.Module):
                 nn.init.zeros_(module.bias)
 
     @property
+    def preprocess(self) -> Preprocess:
+        """The transform that pictures need: the one that was chosen by name, or that of the weights' set."""
+        return Preprocess(self.preprocessing or self.weight_set or "torchvision")
+
+    def loaded_from(self, report: LoadReport) -> None:
+        """Take over whose weights these are; :func:`load_weights` calls it."""
+        self.weight_set, self._looked = report.preprocessing, False
+
+    @property
     def base(self) -> nn.Sequential:
         """From images (N, 3, H, W) to what ``head`` reads, or to the model's result where there is no top."""
         return nn.Sequential(self.features, self.avgpool)
@@ -83,6 +107,8 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 4 or x.shape[1] != 3 or min(x.shape[2:]) < 32:
             raise ShapeError(must(self.name, "input", "(N, 3, H, W) with H and W at least 32", x.shape))
+        if not self._looked:
+            self._look_at(x)
         x = self.features(x)
         if self.include_top and not self.adaptive_pool and x.shape[2:] != (GRID, GRID):
             height, width = x.shape[2:]
@@ -91,10 +117,24 @@ class VGG(nn.Module):
         x = self.avgpool(x)
         return self.classifier(x.flatten(1)) if self.include_top else x
 
+    def _look_at(self, x: Tensor) -> None:
+        """Warn, once, if the pictures were prepared for other weights; those of one colour tell nothing."""
+        if self.weight_set is None or self.preprocessing is not None or not x.numel():
+            return
+        low, high = float(x.array.min()), float(x.array.max())
+        if low == high:
+            return
+        self._looked = True
+        if words := doubt(self.weight_set, low, high):
+            warn(
+                f"{self.name}: {words}. model.preprocess is the right transform; to use another on purpose, choose it "
+                "by name: preprocess='rescale'"
+            )
+
     def config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        names = ("name", "include_top", "num_classes", "pooling", "dropout", "adaptive_pool")
-        return {name: getattr(self, name) for name in names}
+        names = ("name", "include_top", "num_classes", "pooling", "dropout", "adaptive_pool", "weight_set")
+        return {name: getattr(self, name) for name in names} | {"preprocess": self.preprocessing}
 
 
 def _features(name: str) -> nn.Sequential:
@@ -130,47 +170,62 @@ def _classifier(num_classes: int, dropout: float) -> nn.Sequential:
     )  # fmt: skip
 
 
+def _with_weights(weights: str | os.PathLike[str] | None, name: str, *args: Any, **options: Any) -> VGG:
+    if weights is None:
+        return VGG(name, *args, **options)
+    with nn.init.skipped():  # all of it is loaded
+        model = VGG(name, *args, **options)
+    published = isinstance(weights, str) and weights in SETS
+    load_weights(model, fetch(name, model.include_top, str(weights)) if published else weights)
+    return model
+
+
 def vgg11(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """VGG11 (configuration A): 8 convolutions and 3 dense layers. Arguments: :func:`vgg16`."""
-    return VGG("vgg11", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg11", include_top, num_classes, pooling, **options)
 
 
 def vgg11_bn(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """:func:`vgg11` with a batch normalisation behind each convolution, as in torchvision (not in the paper)."""
-    return VGG("vgg11_bn", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg11_bn", include_top, num_classes, pooling, **options)
 
 
 def vgg13(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """VGG13 (configuration B): 10 convolutions and 3 dense layers. Arguments: :func:`vgg16`."""
-    return VGG("vgg13", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg13", include_top, num_classes, pooling, **options)
 
 
 def vgg13_bn(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """:func:`vgg13` with a batch normalisation behind each convolution, as in torchvision (not in the paper)."""
-    return VGG("vgg13_bn", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg13_bn", include_top, num_classes, pooling, **options)
 
 
 def vgg16(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
@@ -182,6 +237,9 @@ def vgg16(
     rounded down, or with ``pooling`` (N, 512). Keras's VGG16 ends with a softmax: ``model(x).softmax(1)``.
 
     Args:
+        weights: a file of any format that :func:`load_weights` reads; or "imagenet", torchvision's weights, or
+            "imagenet-keras", Keras's, which are downloaded into the cache (528 MB; Keras's without the top 58 MB). None
+            draws random numbers.
         include_top: have the dense layers. H and W are then free too (32 at least), as in torchvision.
         num_classes: what the last dense layer tells apart; without the top it has no meaning.
         pooling: without the top, what to make of the last (h, w): None leaves it, "avg" and "max" reduce it to one
@@ -189,8 +247,11 @@ def vgg16(
         dropout: the share that is zeroed between the dense layers in training. (Keras has no dropout there.)
         adaptive_pool: average what is not 7x7 to it before the dense layers; False is Keras's VGG16, which takes
             224x224 alone. At 224x224 both are the same.
+        preprocess: "torchvision", "keras" or "rescale": what ``model.preprocess`` shall be, in place of what the
+            weights need. Chosen so, pictures of another range are fed without a warning.
 
     Raises:
+        WeightsError: the file does not fit, or is damaged. DownloadError: "imagenet" cannot be had.
         ArgumentError: ``pooling`` is none of these, or given with the top.
         ShapeError: when called, ``x`` is not (N, 3, H, W), or too small.
 
@@ -199,34 +260,37 @@ def vgg16(
     >>> model(minidl.zeros(2, 3, 64, 64)).shape
     (2, 512)
     """
-    return VGG("vgg16", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg16", include_top, num_classes, pooling, **options)
 
 
 def vgg16_bn(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """:func:`vgg16` with a batch normalisation behind each convolution, as in torchvision (not in the paper)."""
-    return VGG("vgg16_bn", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg16_bn", include_top, num_classes, pooling, **options)
 
 
 def vgg19(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """VGG19 (configuration E): 16 convolutions and 3 dense layers. Arguments: :func:`vgg16`."""
-    return VGG("vgg19", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg19", include_top, num_classes, pooling, **options)
 
 
 def vgg19_bn(
+    weights: str | os.PathLike[str] | None = None,
     include_top: bool = True,
     num_classes: int = 1000,
     pooling: str | None = None,
     **options: Any,
 ) -> VGG:
     """:func:`vgg19` with a batch normalisation behind each convolution, as in torchvision (not in the paper)."""
-    return VGG("vgg19_bn", include_top, num_classes, pooling, **options)
+    return _with_weights(weights, "vgg19_bn", include_top, num_classes, pooling, **options)

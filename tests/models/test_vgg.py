@@ -167,20 +167,58 @@ def test_the_same_seed_makes_the_same_network():
     assert first_filter() == first_filter()
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"num_classes": 2, "dropout": 0.2, "adaptive_pool": False}, {"include_top": False, "pooling": "avg"}],
-)
-def test_is_rebuilt_from_a_file(options):
-    model = models.vgg13_bn(**options)
-    model.freeze("features")
+def test_is_rebuilt_from_a_file():
+    model = models.vgg13_bn(include_top=False, pooling="avg", preprocess="rescale")
+    model.freeze("features").weight_set = "keras"
     file = io.BytesIO()
     minidl.save(model, file)
     loaded = minidl.load(io.BytesIO(file.getvalue()))
     assert loaded.config() == model.config()
+    assert loaded.preprocess == models.Preprocess("rescale")
     assert repr(loaded) == repr(model)
     same = zip(model.state_dict().values(), loaded.state_dict().values(), strict=True)
     assert all((a == b).all() for a, b in same)
+
+
+def test_its_description_has_what_its_top_is_made_of():
+    model = make("vgg11", None, True, 2, dropout=0.2, adaptive_pool=False)
+    with nn.init.skipped():
+        again = models.VGG(**model.config()).requires_grad_(False)
+    assert again.config() == model.config()
+    assert repr(again) == repr(model)
+
+
+class TestPreprocessing:
+    """With weights that were trained, pictures of another range than theirs are noticed, once."""
+
+    def net(self, weight_set: str | None, **options) -> models.VGG:
+        net = make("vgg11", include_top=False, **options)
+        net.reset_parameters()
+        net.weight_set = weight_set
+        return net
+
+    def test_is_the_weights(self):
+        assert self.net(None).preprocess == models.Preprocess("torchvision")
+        assert self.net("keras").preprocess == models.Preprocess("keras")
+        assert self.net("keras", preprocess="rescale").preprocess == models.Preprocess("rescale")
+
+    def test_the_wrong_range_warns_once(self):
+        net = self.net("keras")
+        x = minidl.rand(1, 3, 32, 32)
+        net(minidl.zeros(1, 3, 32, 32))  # tells nothing
+        with pytest.warns(UserWarning, match="vgg11: these weights were trained on other .* divided by 255"):
+            net(x)
+        net(x)
+
+    def test_the_right_range_does_not(self):
+        net = self.net("torchvision")
+        net(minidl.randn(1, 3, 32, 32).clamp(-2, 2.5))
+
+    def test_what_was_chosen_by_name_does_not(self):
+        self.net("keras", preprocess="rescale")(minidl.rand(1, 3, 32, 32))
+
+    def test_random_weights_take_anything(self):
+        self.net(None)(minidl.rand(1, 3, 32, 32) * 255)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +227,8 @@ def test_is_rebuilt_from_a_file(options):
         (lambda: models.VGG("vgg12"), ArgumentError, "VGG: name must be 'vgg11' or .*, got 'vgg12'"),
         (lambda: models.vgg16(include_top=False, pooling="mean"), ArgumentError,
          "VGG: pooling must be None or 'avg' or 'max', got 'mean'"),
+        (lambda: models.vgg11(include_top=False, preprocess="caffe"), ArgumentError,
+         "VGG: preprocess must be None or 'torchvision' or 'keras' or 'rescale', got 'caffe'"),
         (lambda: models.vgg16(pooling="avg"), ArgumentError,
          "VGG: pooling must be None where include_top is True, got 'avg'"),
         (lambda: make("vgg11", include_top=False)(minidl.zeros(1, 1, 64, 64)), ShapeError,
