@@ -55,7 +55,9 @@ def accuracy(model: nn.Module, data: TensorDataset) -> float:
         return sum((model(x).argmax(1) == t).sum().item() for x, t in DataLoader(data, 500)) / len(data)
 
 
-def train(kernel: str, seed: int, data: TensorDataset, test: TensorDataset, epochs: int) -> tuple[float, float]:
+def train(
+    kernel: str, seed: int, data: TensorDataset, test: TensorDataset, epochs: int
+) -> tuple[float, float]:
     """The mean loss of the last epoch, and the accuracy on the test pictures."""
     minidl.manual_seed(seed)
     model = network()
@@ -89,12 +91,17 @@ def main() -> None:
             loss, share = train(kernel, seed, data, test, options.epochs)
             found[kernel].append(share)
             seconds = time.perf_counter() - start
-            print(f"seed {seed}  {kernel:<10} loss {loss:.4f}  accuracy {share:.4f}  {seconds:.0f} s", flush=True)
+            print(
+                f"seed {seed}  {kernel:<10} loss {loss:.4f}  accuracy {share:.4f}  {seconds:.0f} s",
+                flush=True,
+            )
     exact = found["direct"]
     spread = max(exact) - min(exact)
     for kernel, shares in found.items():
         away = statistics.mean(shares) - statistics.mean(exact)
-        print(f"{kernel:<10} mean {statistics.mean(shares):.4f}, {away:+.4f} from direct; its spread is {spread:.4f}")
+        print(
+            f"{kernel:<10} mean {statistics.mean(shares):.4f}, {away:+.4f} from direct; its spread is {spread:.4f}"
+        )
 
 
 if __name__ == "__main__":

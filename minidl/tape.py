@@ -266,7 +266,7 @@ class Node(Spec):
                 )
             for i, gradient in enumerate(gradients):
                 if self.plan.needs[i] and gradient is not None:
-                    shared = any(gradient is other for other in gradients[:i])
+                    shared = sum(gradient is other for other in gradients) > 1
                     arrive(edges[i], gradient, gradient if shared else g)
 
 

@@ -39,7 +39,9 @@ class _Arrivals:
             )
         number = node.number
         if number not in self.waiting:
-            self.waiting[number] = [node, g, source]
+            # A leaf is older than all results and waits to the end: to hold the source so long would keep the
+            # gradients of all layers alive.
+            self.waiting[number] = [node, g, source if source is g or type(source) is list else None]
             heapq.heappush(self.heap, -number)
             return
         entry = self.waiting[number]

@@ -322,6 +322,32 @@ def test_a_retained_gradient_shares_no_memory_with_that_of_a_leaf() -> None:
     assert not share(x.grad, y.grad, v)
 
 
+def test_an_array_that_a_joint_returns_twice_is_not_added_to_in_place() -> None:
+    a, b = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    older = a * 10  # so that its gradient arrives at a after the joint's
+    (twice_the_same(a, b) + older).sum().backward()
+    assert (a.grad.tolist(), b.grad.tolist()) == ([12.0, 12.0], [2.0, 2.0])
+
+
+def test_the_gradient_of_a_layer_lives_no_longer_than_the_walk_needs_it() -> None:
+    """The layers' weights are older than their results, and so wait to the end of the walk."""
+    weights = [leaf(1.0, 2.0) for _ in range(10)]
+    gradients: list[Any] = []
+    alive: list[int] = []
+
+    def look(g: Any) -> None:
+        gradients.append(weakref.ref(g.array))
+        alive.append(sum(array() is not None for array in gradients))
+
+    x = leaf(3.0, 4.0) * 1
+    for weight in weights:
+        x = x * weight
+        x.register_hook(look)
+    x.sum().backward()
+    assert len(alive) == 10
+    assert max(alive) <= 2
+
+
 def test_a_vjp_never_sees_its_gradient_change() -> None:
     """Two paths meet at x: the sum is a new array, since the first path's array is still someone else's."""
     x = leaf(1.0, 2.0)
