@@ -21,7 +21,8 @@ _quiet = contextvars.ContextVar("minidl_quiet", default=False)
 class Mode:
     """What holds for the operations of one thread.
 
-    ``recording`` says whether they leave Nodes, ``detecting`` whether they look out for NaN and infinity (see
+    ``recording`` says whether they leave Nodes, ``serial`` whether they leave the pool of threads to others (those that
+    load data do), ``detecting`` whether they look out for NaN and infinity (see
     :mod:`minidl.anomaly`); ``quietly(f, *args)`` calls ``f`` without NumPy's warnings.
 
     As in PyTorch, a division by zero gives inf and no warning. Entering ``np.errstate`` for every operation would
@@ -31,6 +32,7 @@ class Mode:
 
     def __init__(self) -> None:
         self.recording = True
+        self.serial = False  # whether kernels stay in this thread, however large the work
         self.detecting = False
         self.watcher: Callable[..., None] | None = None  # is told of each operation, while detecting
         context = contextvars.copy_context()

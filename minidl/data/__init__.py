@@ -17,7 +17,7 @@ from minidl.data.dataset import (
 from minidl.data.digits import SyntheticDigits, synthetic_digits
 from minidl.data.folder import ImageFolder
 from minidl.data.images import GreyImages
-from minidl.data.loader import DataLoader, get_worker_info
+from minidl.data.loader import DataLoader
 from minidl.data.mixup import MixUp
 from minidl.data.mnist import MNIST, mnist_or_synthetic
 from minidl.data.pictures import load_picture
@@ -29,11 +29,12 @@ from minidl.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from minidl.data.workers import WorkerInfo, get_worker_info
 from minidl.random import current_generator, sample_stream
 
 __all__ = [
     "Dataset", "IterableDataset", "TensorDataset", "Subset", "ConcatDataset", "ChainDataset", "StackDataset",
-    "random_split", "DataLoader", "default_collate", "default_convert", "MixUp", "get_worker_info",
+    "random_split", "DataLoader", "default_collate", "default_convert", "MixUp", "get_worker_info", "WorkerInfo",
     "Sampler", "SequentialSampler", "RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler",
     "ImageFolder", "load_picture", "transforms", "current_generator", "sample_stream",
     "MNIST", "GreyImages", "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",

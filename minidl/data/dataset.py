@@ -15,6 +15,7 @@ import numpy as np
 from minidl.data.collate import default_collate
 from minidl.data.labels import Labelled
 from minidl.data.randomness import digest, is_deterministic, set_epoch
+from minidl.data.workers import give_up_if_stopped
 from minidl.errors import ArgumentError, DimensionError, ShapeError, must, warn
 from minidl.ops.arguments import check_tensor
 from minidl.random import Generator, loading, numpy_generator, sample_stream
@@ -286,6 +287,7 @@ def get_samples(dataset: Any, indices: Sequence[int]) -> list[Any]:
         return dataset.__getitems__(indices)
     samples = []
     for i in indices:
+        give_up_if_stopped()
         try:
             with sample_stream(None, 0, _number(i)) if loading() else nullcontext():
                 samples.append(dataset[i])

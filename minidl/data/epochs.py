@@ -27,15 +27,15 @@ class Epoch:
     def skip(self, items: Iterator[Any]) -> Iterator[Any]:
         """``items`` without those that were given before the pass was interrupted.
 
-        They are drawn again from where the generator was then; afterwards it goes on from where it is now.
+        They are drawn again from where the generator was then.
         """
-        if not self.given:
-            return items
-        now = self.generator.get_state()
-        self.generator.set_state(self.start)
-        for _ in itertools.islice(items, self.given):
-            pass
-        self.generator.set_state(now)
+        if self.given:
+            now = self.generator.get_state()
+            self.generator.set_state(self.start)
+            for _ in itertools.islice(items, self.given):
+                pass
+            if self.generator is default_generator:  # from which others draw too
+                self.generator.set_state(now)
         return items
 
 

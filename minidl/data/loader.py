@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,9 +14,11 @@ from minidl.data.dataset import IterableDataset, get_collated, get_samples
 from minidl.data.epochs import Epoch, Epochs
 from minidl.data.randomness import set_epoch
 from minidl.data.sampler import BatchSampler, RandomSampler, SeededSampler, SequentialSampler
+from minidl.data.workers import END, WorkerInfo, Workers, ahead, passing
 from minidl.errors import ArgumentError, must
-from minidl.random import Generator, epoch_of, sample_stream
+from minidl.random import Generator, default_generator, epoch_of, sample_stream
 
+Task = Callable[[], Any]
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
@@ -28,7 +33,9 @@ class DataLoader:
         sampler: the indices, in the order in which they are visited; excludes ``shuffle``.
         batch_sampler: lists of indices, one per batch; excludes ``batch_size``, ``shuffle``, ``sampler`` and
             ``drop_last``.
-        num_workers: accepted; samples are loaded in the calling thread.
+        num_workers: how many threads make batches ahead, while the caller uses those before; 0 makes each when it is
+            asked for. Batches, their order and what is random in them do not depend on it. An IterableDataset is read
+            by one thread.
         collate_fn: makes a batch of a list of samples; default: :func:`default_collate`. Only with the default can a
             dataset's ``get_batch`` be used, which a TensorDataset has.
         drop_last: leave out the last batch if it is smaller.
@@ -36,15 +43,23 @@ class DataLoader:
         seed: shorthand for ``generator=Generator().manual_seed(seed)``; the order then depends on ``seed`` and on the
             epoch's number alone, and so do random transforms of datasets that have no seed of their own.
 
-    ``timeout``, ``pin_memory``, ``worker_init_fn``, ``multiprocessing_context``, ``prefetch_factor``,
-    ``persistent_workers``, ``pin_memory_device`` and ``in_order`` speak of processes and devices that are not there:
-    they are kept as attributes, and have no effect.
+        timeout: seconds to wait for a batch of a worker; 0 waits as long as it takes.
+        worker_init_fn: called in each worker, with its number, before it begins.
+        prefetch_factor: how many batches for each worker are made ahead at most; default: 2.
+        persistent_workers: keep the threads from one pass to the next.
+
+    ``pin_memory``, ``multiprocessing_context``, ``pin_memory_device`` and ``in_order`` speak of processes and devices
+    that are not there: they are kept as attributes, and have no effect (batches always come in order).
+
+    An error in a worker is raised where its batch would have come. Leaving the loop early, with ``break``, an error or
+    Ctrl-C, ends the threads.
 
     ``dataset``, ``batch_size``, ``sampler``, ``batch_sampler``, ``drop_last`` and ``persistent_workers`` cannot be
     assigned afterwards.
 
     Raises:
         ArgumentError: arguments that exclude each other, or that are out of range.
+        DataError: in the loop, when ``timeout`` is over.
     """
 
     _complete = False
@@ -101,6 +116,7 @@ class DataLoader:
         self.persistent_workers = persistent_workers
         self.pin_memory_device = pin_memory_device
         self.in_order = in_order
+        self._workers: Workers | None = None  # those that are kept
         self._complete = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -142,17 +158,35 @@ class DataLoader:
         epoch = self._epochs.begin()
         if isinstance(self.sampler, SeededSampler):
             self.sampler.set_epoch(epoch.number)
-        source = self._stream() if isinstance(self.dataset, IterableDataset) else self._batches(epoch)
-        for batch in epoch.skip(source) if isinstance(self.dataset, IterableDataset) else source:
-            epoch.given += 1
-            yield batch
+        iterable = isinstance(self.dataset, IterableDataset)
+        tasks = self._next_tasks(epoch) if iterable else self._fetch_tasks(epoch)
+        with contextlib.ExitStack() as pass_:
+            for batch in self._with_workers(tasks, pass_) if self.num_workers else run(tasks):
+                epoch.given += 1
+                yield batch
         self._epochs.end(epoch)
 
-    def _batches(self, epoch: Epoch) -> Iterator[Any]:
-        """The batches of a dataset with an index."""
+    def _with_workers(self, tasks: Iterator[Task], pass_: contextlib.ExitStack) -> Iterator[Any]:
+        workers = self._workers
+        if workers is None:
+            n = 1 if isinstance(self.dataset, IterableDataset) else self.num_workers
+            seed = default_generator.initial_seed() if self._seed is None else self._seed
+            workers = Workers(
+                [WorkerInfo(i, n, seed + i, self.dataset) for i in range(n)], self.worker_init_fn
+            )
+            if self.persistent_workers:
+                self._workers = workers
+                weakref.finalize(self, workers.stop)
+            else:
+                pass_.enter_context(passing(workers))
+        most = self.num_workers * (self.prefetch_factor or 1)
+        return ahead(workers, tasks, most, self.timeout)
+
+    def _fetch_tasks(self, epoch: Epoch) -> Iterator[Task]:
+        """What makes the batches of a dataset with an index."""
         wanted: Iterable[Any] = self.sampler if self.batch_sampler is None else self.batch_sampler
         for number, indices in enumerate(epoch.skip(iter(wanted)), epoch.given):
-            yield self._fetch(epoch.number, number, indices)
+            yield functools.partial(self._fetch, epoch.number, number, indices)
 
     def _fetch(self, epoch: int, number: int, indices: Any) -> Any:
         """Batch ``number`` of an epoch. What is drawn for no sample, by ``collate_fn``, has a stream of its own."""
@@ -162,6 +196,16 @@ class DataLoader:
             if self.collate_fn is default_collate:
                 return get_collated(self.dataset, indices)
             return self.collate_fn(get_samples(self.dataset, indices))
+
+    def _next_tasks(self, epoch: Epoch) -> Iterator[Task]:
+        """What makes the batches of an IterableDataset, one after the other, until one returns END."""
+        stream = epoch.skip(self._stream())
+        for number in itertools.count(epoch.given):
+            yield functools.partial(self._next, epoch.number, number, stream)
+
+    def _next(self, epoch: int, number: int, stream: Iterator[Any]) -> Any:
+        with epoch_of(self._seed, epoch), sample_stream(None, epoch, -1 - number):
+            return next(stream, END)
 
     def _stream(self) -> Iterator[Any]:
         """The batches of an IterableDataset."""
@@ -181,8 +225,13 @@ class DataLoader:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
 
-def get_worker_info() -> None:
-    """None, as in PyTorch's main process: there are no workers, so a dataset need not share its samples out."""
+def run(tasks: Iterator[Task]) -> Iterator[Any]:
+    """The results of ``tasks``, each when it is asked for, until one is END."""
+    for task in tasks:
+        if (result := task()) is END:
+            return
+        yield result
+        del result  # it is the consumer's now
 
 
 def _check_order(

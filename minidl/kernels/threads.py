@@ -20,6 +20,7 @@ one iteration, in one order. What a kernel sums over blocks it sums in the order
 The calling thread runs serially instead where the pool must not be entered:
 
 - in a forked child whose parent had started the pool (GNU OpenMP would end the process);
+- in the threads of a DataLoader, which make batches while the training has the pool;
 - with ``set_num_threads(1)``, or ``MINIDL_NUM_THREADS=1``.
 
 Numba's own pool (``workqueue``, used where OpenMP is missing) aborts when two Python threads enter it at once, so a
@@ -38,6 +39,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from minidl.errors import ArgumentError, must
+from minidl.grad_mode import thread
 from minidl.kernels.compile import CONTRACT, jit
 
 __all__ = ["get_num_threads", "parallel", "set_num_threads"]
@@ -194,7 +196,7 @@ def _started_elsewhere() -> bool:
 def _enter() -> int:
     """With how many threads this call may use the pool; Numba has then been told."""
     n = get_num_threads()
-    if n == 1 or _pool.forked:
+    if n == 1 or _pool.forked or thread.mode.serial:
         return 1
     if not _pool.started:
         _start()
