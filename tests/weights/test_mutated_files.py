@@ -55,7 +55,7 @@ BAD_READERS = {
     "np.ones(2**27, np.uint8)": r"MemoryError",
     "raise WeightsError('bad')": "does not name the file",
     "os.kill(os.getpid(), 11)": "exit status -11",
-    "open(path, 'r+b').write(b'x')": "touched: .*r\\+b",
+    "open(path, 'r+b').write(b'x')": r"touched: .*'r\+'",
     "while True: pass": "over 1 s",
     "warnings.warn('x')": "UserWarning",
 }
