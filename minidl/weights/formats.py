@@ -19,6 +19,8 @@ from minidl.weights.stored import MappedFile, Shape, Stored
 READERS = {
     "safetensors": ("minidl.weights.safetensors", "read_mapped"),
     "npz": ("minidl.weights.npz", "read"),
+    "pytorch": ("minidl.weights.pytorch", "read"),
+    "pytorch-legacy": ("minidl.weights.pytorch", "read_legacy"),
     "hdf5": ("minidl.weights.keras", "read"),
     "keras": ("minidl.weights.keras", "read_archive"),
 }
@@ -26,12 +28,15 @@ READERS = {
 WRITERS = {
     "safetensors": ("minidl.weights.safetensors", "write"),
     "npz": ("minidl.weights.npz", "write"),
+    "pytorch": ("minidl.weights.pytorch_writer", "write"),
     "keras-weights-h5": ("minidl.weights.keras_writers", "write_weights"),
     "keras-h5": ("minidl.weights.keras_writers", "write_legacy"),
 }
 ENDINGS = {
     ".safetensors": "safetensors",
     ".npz": "npz",
+    ".pth": "pytorch",
+    ".pt": "pytorch",
     ".weights.h5": "keras-weights-h5",
     ".h5": "keras-h5",
 }
@@ -122,8 +127,8 @@ def write(
     Args:
         f: a path, or a file object for bytes.
         arrays: of numbers or bools, in any memory order.
-        format: "safetensors", "npz", "keras-h5" or "keras-weights-h5"; default: what the path's ending says. Keras's
-            formats want names like ``"LAYER/kernel"``, and Keras's layouts.
+        format: "safetensors", "npz", "pytorch", "keras-h5" or "keras-weights-h5"; default: what the path's
+            ending says. Keras's formats want names like ``"LAYER/kernel"``, and Keras's layouts.
         metadata: what else the file shall say, for :func:`read`. In safetensors, strings; otherwise what JSON has.
 
     Raises:

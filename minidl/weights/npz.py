@@ -6,7 +6,7 @@ The format of a ``.npy`` file: numpy.lib.format's documentation, NEP 1.
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
 import struct
 import zipfile
@@ -33,8 +33,6 @@ from minidl.weights.stored import (
 ENDING = ".npy"
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 4096  # bytes; NumPy writes 128 for a plain dtype
-ALIGNMENT = 64  # of the arrays' bytes in the files that minidl writes
-LONGEST_METADATA = 0xFFFF  # bytes, a zip archive's comment
 _PAIR = r"""\s*(?:'descr'\s*:\s*(?P<descr{0}>'[^']*'|\[.*\])|'fortran_order'\s*:\s*(?P<order{0}>True|False)|
     'shape'\s*:\s*\((?P<shape{0}>[\d\s,L]*)\))\s*"""
 _HEADER = re.compile(
@@ -54,16 +52,7 @@ def read(file: MappedFile, expect: Mapping[str, Shape] | None = None) -> Stored:
         if not name.endswith(ENDING):
             raise file.refused(f"its entry {name!r} is no array: its name does not end in {ENDING}")
         entries[name.removesuffix(ENDING)] = entry(file, record)
-    return stored(file, "npz", entries, _metadata(comment), expect)
-
-
-def _metadata(comment: bytes) -> dict[str, Any]:
-    """What minidl wrote into the archive's comment; another's comment is no error."""
-    try:
-        metadata = json.loads(comment) if comment else {}
-    except (ValueError, RecursionError):
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
+    return stored(file, "npz", entries, zips.metadata_of(comment), expect)
 
 
 def entry(file: MappedFile, record: zips.Record) -> Entry:
@@ -150,9 +139,7 @@ def write(
         ArgumentError: a name cannot stand in an archive, or the metadata, as JSON, takes more than 65,535 bytes.
         OSError: the file cannot be written; one that was there is as it was.
     """
-    comment = json.dumps(dict(metadata)).encode() if metadata else b""
-    if len(comment) > LONGEST_METADATA:
-        raise ArgumentError(must("write", "metadata", f"at most {LONGEST_METADATA:,} bytes", len(comment)))
+    comment = zips.comment_of(metadata)
     for name, array in arrays.items():
         if array.dtype.name not in DTYPES:
             raise DTypeError(
@@ -160,11 +147,10 @@ def write(
             )
         if zips.unsafe(name):
             raise ArgumentError(must("write", "every name", "one of a file in an archive", repr(name)))
-    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
-    with writing(f) as file, zipfile.ZipFile(file, "w", method) as archive:
+    with writing(f) as file, zipfile.ZipFile(file, "w") as archive:
         archive.comment = comment
         for name, array in arrays.items():
-            _add(archive, name + ENDING, array, method)
+            _add(archive, name + ENDING, array, zips.DEFLATED if compressed else zips.STORED)
 
 
 def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray, method: int) -> None:
@@ -173,14 +159,6 @@ def _add(archive: zipfile.ZipFile, name: str, array: np.ndarray, method: int) ->
     fortran = array.ndim > 1 and array.flags.f_contiguous and not array.flags.c_contiguous
     header = {"descr": array.dtype.str, "fortran_order": fortran, "shape": array.shape}
     text = repr(header).encode("latin-1")
-    text += b" " * (-(10 + len(text) + 1) % ALIGNMENT) + b"\n"
-    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # the same arrays make the same file
-    info.compress_type = method
-    info.external_attr = 0o600 << 16
-    # Python puts a zip64 field of 20 bytes before the extra field given here; the padding aligns what follows both.
-    used = archive.fp.tell() + zips.LOCAL.size + len(info.filename.encode()) + 20 + 4  # type: ignore[union-attr]
-    info.extra = struct.pack("<2H", 0x4C41, -used % ALIGNMENT) + bytes(-used % ALIGNMENT)
-    with archive.open(info, "w", force_zip64=True) as record:
-        record.write(MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text)
-        for piece in pieces(array.T if fortran else array):
-            record.write(piece)
+    text += b" " * (-(10 + len(text) + 1) % zips.ALIGNMENT) + b"\n"
+    start = MAGIC + b"\1\0" + struct.pack("<H", len(text)) + text
+    zips.add(archive, name, itertools.chain([start], pieces(array.T if fortran else array)), method)

@@ -28,6 +28,7 @@ from minidl.weights.stored import (
     Stored,
     checked_shape,
     pieces,
+    short,
     stored,
     widened,
 )
@@ -208,7 +209,7 @@ def _place(name: str, entry: Any) -> _Place:
         ):
             pass
         case _:
-            raise ValueError(f"the entry of {name!r} is {str(entry)[:100]}")
+            raise ValueError(f"the entry of {name!r} is {short(entry)}")
     dtype = np.dtype("<u2") if code == BF16 else _BY_FORMAT.get(code, np.dtype(np.uint8))
     dimensions, nbytes = checked_shape(name, shape, dtype.itemsize)
     known = code == BF16 or code in _BY_FORMAT  # the size of others is not; they are refused later, by name

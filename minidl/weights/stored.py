@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import os
+import reprlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,6 +120,15 @@ class MappedFile:
         return WeightsError(f"load: {self.name} cannot be read: {why}")
 
 
+def short(value: object) -> str:
+    """What a file holds where something else should be, in an error: cut, as hostile values print without end."""
+    return _REPR.repr(value)
+
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxother, _REPR.maxlong = 3, 100, 100
+
+
 def checked_shape(name: str, shape: object, itemsize: int) -> tuple[Shape, int]:
     """``shape`` as a tuple, and the bytes that such an array takes, if NumPy can have such an array.
 
@@ -126,11 +136,11 @@ def checked_shape(name: str, shape: object, itemsize: int) -> tuple[Shape, int]:
         ValueError: it is no list of dimensions, or there are too many, or more elements than can be counted.
     """
     if not isinstance(shape, (list, tuple)) or not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"the shape of {name!r} is {str(shape)[:60]}")
+        raise ValueError(f"the shape of {name!r} is {short(shape)}")
     if len(shape) > MOST_DIMENSIONS:
         raise ValueError(f"the shape of {name!r} has {len(shape)} dimensions")
     if math.prod(n for n in shape if n) * itemsize >= 2**63:  # NumPy counts so for empty arrays, too
-        raise ValueError(f"the shape of {name!r} is {str(shape)[:200]}")
+        raise ValueError(f"the shape of {name!r} is {short(shape)}")
     return tuple(shape), math.prod(shape) * itemsize
 
 

@@ -8,14 +8,18 @@ The format: PKWARE's APPNOTE.TXT, 6.3.
 
 from __future__ import annotations
 
+import json
 import re
 import struct
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from minidl.errors import ArgumentError, must
 from minidl.weights.stored import MOST_ENTRIES, MappedFile
 
 STORED, DEFLATED = 0, 8
@@ -27,6 +31,8 @@ END_64 = struct.Struct("<4sQ2H2L4Q")
 CENTRAL = struct.Struct("<4s6H3L5H2L")
 LOCAL = struct.Struct("<4s5H3L2H")
 LARGEST_RATIO = 1032  # deflate's own limit
+ALIGNMENT = 64  # of the records in the archives that minidl writes
+LONGEST_COMMENT = 0xFFFF  # bytes
 CHUNK = 2**20  # bytes inflated, or summed, at a time
 _UNSAFE = re.compile(r"^[/\\]|^[A-Za-z]:|\\|\0|(^|/)\.\.(/|$)")
 
@@ -232,3 +238,41 @@ def unpacked(file: MappedFile, record: Record, skip: int = 0) -> np.ndarray:
         target[:] = np.frombuffer(piece, np.uint8)[begin:]
         position += len(piece)
     return array
+
+
+def add(archive: zipfile.ZipFile, name: str, content: Iterable[bytes], method: int = STORED) -> None:
+    """Write a record, piece by piece, so that its bytes begin at a multiple of 64 in the file."""
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # the same content makes the same file
+    info.compress_type = method
+    info.external_attr = 0o600 << 16
+    # Python puts a zip64 field of 20 bytes before the extra field given here; the padding aligns what follows both.
+    used = archive.fp.tell() + LOCAL.size + len(name.encode()) + 20 + 4  # type: ignore[union-attr]
+    info.extra = struct.pack("<2H", 0x4C41, -used % ALIGNMENT) + bytes(-used % ALIGNMENT)
+    with archive.open(info, "w", force_zip64=True) as record:
+        for piece in content:
+            record.write(piece)
+
+
+def comment_of(metadata: Mapping[str, Any] | None) -> bytes:
+    """Metadata as JSON, which minidl writes as the archive's comment.
+
+    Raises:
+        ArgumentError: that takes more than 65,535 bytes, or JSON has no such values.
+    """
+    try:
+        comment = json.dumps(dict(metadata)).encode() if metadata else b""
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(must("write", "metadata", "what JSON can hold", error)) from error
+    if len(comment) > LONGEST_COMMENT:
+        expected = f"at most {LONGEST_COMMENT:,} bytes as JSON"
+        raise ArgumentError(must("write", "metadata", expected, f"{len(comment):,}"))
+    return comment
+
+
+def metadata_of(comment: bytes) -> dict[str, Any]:
+    """What :func:`comment_of` wrote; another program's comment is no error."""
+    try:
+        metadata = json.loads(comment) if comment else {}
+    except (ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}

@@ -99,3 +99,67 @@ def zip_file(path: Path, *records: dict[str, Any], comment: bytes = b"", **end: 
     out.write(struct.pack("<4s4H2LH", b"PK\5\6", *fields) + comment)
     path.write_bytes(out.getvalue())
     return path
+
+
+FLOATS = b"c" + b"torch\nFloatStorage\n"
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
+
+
+def text(value: str) -> bytes:
+    """A pickle's instruction for a string."""
+    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
+
+
+def number(value: int) -> bytes:
+    return b"\x8a\x0a" + value.to_bytes(10, "little", signed=True)
+
+
+def numbers(*values: int) -> bytes:
+    return b"(" + b"".join(map(number, values)) + b"t"
+
+
+def storage(key: str = "0", count: int = 6, kind: bytes = FLOATS, legacy: bool = False) -> bytes:
+    """The instructions for a storage, by its identity."""
+    return (
+        b"("
+        + text("storage")
+        + kind
+        + text(key)
+        + text("cpu")
+        + number(count)
+        + (b"N" if legacy else b"")
+        + b"tQ"
+    )
+
+
+def tensor(
+    made: bytes | None = None,
+    offset: bytes = number(0),
+    shape: bytes = numbers(2, 3),
+    strides: bytes = numbers(3, 1),
+    **o: Any,
+) -> bytes:
+    """The instructions for a tensor."""
+    return REBUILD + b"(" + (made or storage(**o)) + offset + shape + strides + b"\x89}tR"
+
+
+def torch_zip(path: Path, pickled: bytes, storages: dict[str, bytes] | None = None, **records: bytes) -> Path:
+    """A file of PyTorch's zip format with this ``data.pkl``."""
+    found = {"data.pkl": pickled, **records}
+    found |= {
+        f"data/{key}": content
+        for key, content in ({"0": bytes(24)} if storages is None else storages).items()
+    }
+    return zip_file(path, *(packed(f"net/{name}", content) for name, content in found.items()))
+
+
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
+
+
+def torch_legacy(
+    path: Path, pickled: bytes, keys: bytes = b"](" + text("0") + b"e.", data: bytes | None = None
+) -> Path:
+    """A file of PyTorch's legacy format: magic number, version, machine, the pickle, keys and storages."""
+    data = struct.pack("<Q", 6) + bytes(24) if data is None else data
+    path.write_bytes(LEGACY_MAGIC + b"\x80\x02}." + pickled + keys + data)
+    return path
