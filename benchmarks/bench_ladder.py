@@ -1,8 +1,9 @@
 """Every implementation of the product and of the convolution, by shape. ``pytest benchmarks --benchmark-only``
 
 Each result is checked before it is timed. The columns at the end: GFLOP/s, counted by the definition (Winograd's
-algorithm does fewer), and their share of the machine's measured peak in percent. PyTorch stands in the same tables
-where it is installed; it shares the process here, so the ratios to quote come from ``python -m benchmarks.report``.
+algorithm does fewer), and their share of the machine's measured peak in percent. PyTorch and ONNX Runtime stand in
+the same tables where they are installed; they share the process here, so the ratios to quote come from ``python -m
+benchmarks.report``.
 """
 
 from __future__ import annotations

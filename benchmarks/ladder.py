@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from benchmarks import onnx_model
 from benchmarks.convolutions import Layer
 from minidl.kernels import available, conv2d, matmul, use
 from minidl.kernels.registry import operation
@@ -61,7 +62,9 @@ def _products() -> list[Rung]:
             if count <= SLOW.get(name, np.inf):
                 run = _forced(lambda a=a, b=b: matmul.forward(a, b), matmul=name)
                 found.append(Rung(group, name, run, lambda a=a, b=b: a.astype(np.float64) @ b, count))
-        found += _torch(group, lambda torch, a=a, b=b: (torch.matmul, a, b), count, a.astype(np.float64) @ b)
+        product = a.astype(np.float64) @ b
+        found += _torch(group, lambda torch, a=a, b=b: (torch.matmul, a, b), count, product)
+        found += _onnxruntime(group, ("MatMul", ["x", "w"], "y"), (a, b), count, product)
     return found
 
 
@@ -91,6 +94,8 @@ def _convolutions() -> list[Rung]:
             return function, x, w
 
         found += _torch(group, convolve, count, expected)
+        attributes = {"strides": [layer.stride] * 2, "pads": [layer.padding] * 4, "group": layer.groups}
+        found += _onnxruntime(group, ("Conv", ["x", "w"], "y", attributes), (x, w), count, expected)
     return found
 
 
@@ -118,6 +123,18 @@ def _torch(
             return function(*tensors).numpy()
 
     return [Rung(group, "PyTorch", run, lambda: expected, count)]
+
+
+def _onnxruntime(
+    group: str, node: tuple[Any, ...], arrays: tuple[np.ndarray, ...], count: float, expected: np.ndarray
+) -> list[Rung]:
+    """ONNX Runtime on the same numbers, where it is installed: one node, its weights a constant."""
+    x, w = arrays
+    try:
+        run = onnx_model.session([node], {"w": w}, x, expected.shape, spin=False)
+    except ImportError:
+        return []
+    return [Rung(group, "ONNX Runtime", run, lambda: expected, count)]
 
 
 def rungs() -> list[Rung]:

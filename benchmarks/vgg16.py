@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import onnx_model
 from benchmarks.interleaved import ratio, take_turns
 
 TOLERANCE = 2e-3
@@ -139,29 +140,18 @@ def _prepare_eager(engine: str, work: str, x: np.ndarray) -> Callable[[], Any]:
 
 
 def _prepare_onnxruntime(x: np.ndarray) -> Callable[[], Any]:
-    import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes, constants, name = [], [], "x"
-    given = iter(weights())
+    nodes: list[tuple[Any, ...]] = []
+    constants, name, given = {}, "x", iter(weights())
     for i, filters in enumerate(LAYERS):
         if filters == "pool":
-            nodes.append(helper.make_node("MaxPool", [name], [f"p{i}"], kernel_shape=[2, 2], strides=[2, 2]))
+            nodes.append(("MaxPool", [name], f"p{i}", {"kernel_shape": [2, 2], "strides": [2, 2]}))
             name = f"p{i}"
             continue
-        for kind, array in zip("wb", next(given), strict=True):
-            constants.append(numpy_helper.from_array(array, f"{kind}{i}"))
-        nodes.append(helper.make_node("Conv", [name, f"w{i}", f"b{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"c{i}"], [f"r{i}"]))
+        constants[f"w{i}"], constants[f"b{i}"] = next(given)
+        nodes.append(("Conv", [name, f"w{i}", f"b{i}"], f"c{i}", {"pads": [1, 1, 1, 1]}))
+        nodes.append(("Relu", [f"c{i}"], f"r{i}"))
         name = f"r{i}"
-    values = [
-        helper.make_tensor_value_info(n, TensorProto.FLOAT, shape)
-        for n, shape in (("x", x.shape), (name, (len(x), 512, 7, 7)))
-    ]
-    graph = helper.make_graph(nodes, "base", values[:1], values[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"x": x})[0]
+    return onnx_model.session(nodes, constants, x, (len(x), 512, 7, 7))
 
 
 def engines_for(work: str) -> list[str]:
