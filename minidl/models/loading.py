@@ -9,6 +9,7 @@ from typing import Any
 
 from minidl import weights
 from minidl.errors import WeightsError
+from minidl.models.keras_names import from_keras, modules_of
 from minidl.nn import Module
 from minidl.weights import Difference, Stored
 
@@ -77,6 +78,8 @@ def load_weights(model: Module, file: str | os.PathLike[str], strict: bool = Tru
     expect = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     stored = weights.read(file)
     arrays = stored.arrays
+    if stored.format.startswith("keras"):
+        arrays = from_keras(arrays, modules_of(expect))
     difference = weights.compare(arrays.shapes, expect)
     if strict and (problems := _problems(difference, expect)):
         raise WeightsError(_complaint(stored, model, problems, difference))

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from minidl.ops.arguments import as_float, converted, one_of
 from minidl.random import Generator, numpy_generator
 from minidl.tensor import Tensor
 
+M = TypeVar("M", bound=Any)  # a Module, which this file does not know
 _skip: ContextVar[bool] = ContextVar("_skip", default=False)
 
 
@@ -279,3 +280,23 @@ def init_like_linear(weight: Tensor, bias: Tensor | None) -> None:
     uniform_(weight, -bound, bound)
     if bias is not None:
         uniform_(bias, -bound, bound)
+
+
+def like_keras(module: M) -> M:
+    """Draw Keras's initial values for the dense layers and convolutions in ``module``; returns it.
+
+    Weights of two and more dimensions are Glorot's (:func:`xavier_uniform_`), biases are 0. What is frozen stays.
+
+    >>> from minidl import nn
+    >>> head = nn.init.like_keras(nn.Sequential(nn.Linear(512, 1024), nn.ReLU(), nn.Linear(1024, 2)))
+    >>> bool(head[0].bias.any())
+    False
+    """
+    for name, parameter in module.named_parameters():
+        if getattr(parameter, "is_frozen", False):
+            continue
+        if parameter.ndim >= 2:
+            xavier_uniform_(parameter)
+        elif name.rpartition(".")[2] == "bias":
+            zeros_(parameter)
+    return module

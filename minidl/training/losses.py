@@ -11,10 +11,12 @@ from minidl.nn import functional as F
 from minidl.nn.freezing import near
 from minidl.tensor import Tensor
 
-# What an output means: logits or log-probabilities (N, C) of classes; logits or probabilities of yes and no; numbers.
-CLASSES, LOG_CLASSES, LOGITS, PROBABILITIES, NUMBERS = (
+# What an output means: logits, log-probabilities or probabilities (N, C) of classes; logits or probabilities of yes
+# and no; numbers.
+CLASSES, LOG_CLASSES, CLASS_PROBABILITIES, LOGITS, PROBABILITIES, NUMBERS = (
     "classes",
     "log classes",
+    "class probabilities",
     "logits",
     "probabilities",
     "numbers",
@@ -23,6 +25,8 @@ CLASSES, LOG_CLASSES, LOGITS, PROBABILITIES, NUMBERS = (
 _NAMED: dict[str, tuple[Callable[..., Tensor], str]] = {
     "cross_entropy": (F.cross_entropy, CLASSES),
     "nll_loss": (F.nll_loss, LOG_CLASSES),
+    "categorical_crossentropy": (nn.CategoricalCrossEntropy(), CLASS_PROBABILITIES),
+    "sparse_categorical_crossentropy": (nn.CategoricalCrossEntropy(), CLASS_PROBABILITIES),
     "binary_cross_entropy_with_logits": (F.binary_cross_entropy_with_logits, LOGITS),
     "bce_with_logits": (F.binary_cross_entropy_with_logits, LOGITS),
     "binary_cross_entropy": (F.binary_cross_entropy, PROBABILITIES),
@@ -37,6 +41,7 @@ _NAMED: dict[str, tuple[Callable[..., Tensor], str]] = {
 _MODULES: dict[type[nn.Module], str] = {
     nn.CrossEntropyLoss: CLASSES,
     nn.NLLLoss: LOG_CLASSES,
+    nn.CategoricalCrossEntropy: CLASS_PROBABILITIES,
     nn.BCEWithLogitsLoss: LOGITS,
     nn.BCELoss: PROBABILITIES,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minidl.training.losses import CLASSES, LOG_CLASSES, LOGITS, PROBABILITIES
+from minidl.training.losses import CLASS_PROBABILITIES, CLASSES, LOG_CLASSES, LOGITS, PROBABILITIES
 
 
 class Predictions:
@@ -45,7 +45,7 @@ class Predictions:
     @property
     def labels(self) -> np.ndarray | None:
         outputs = self.outputs
-        if self.kind in (CLASSES, LOG_CLASSES):
+        if self.kind in (CLASSES, LOG_CLASSES, CLASS_PROBABILITIES):
             return outputs.argmax(1)
         if self.kind in (LOGITS, PROBABILITIES) and outputs.shape[1:] in ((), (1,)):
             return (outputs.reshape(len(outputs)) > threshold(self.kind)).astype(np.int64)
@@ -68,7 +68,7 @@ class Predictions:
         if self.kind == LOGITS:
             e = np.exp(-np.abs(x))
             return np.where(x >= 0, 1.0, e) / (1.0 + e)
-        return x if self.kind == PROBABILITIES else None
+        return x if self.kind in (PROBABILITIES, CLASS_PROBABILITIES) else None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.outputs, dtype=dtype, copy=copy)

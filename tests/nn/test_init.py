@@ -183,3 +183,19 @@ def test_skipped_draws_nothing():
             assert fill(x) is x
     assert (x == 7.0).all()
     assert (nn.init.zeros_(x) == 0.0).all()
+
+
+def test_like_keras_draws_glorots_weights_and_zero_biases():
+    net = nn.Sequential(
+        nn.Conv2d(8, 40, 3), nn.BatchNorm2d(40), nn.Linear(300, 200), nn.Linear(300, 200).freeze()
+    )
+    frozen = net[3].weight.numpy(force=True).copy()
+    assert nn.init.like_keras(net) is net
+    for weight, bound in ((net[0].weight, math.sqrt(6 / (48 * 9))), (net[2].weight, math.sqrt(6 / 500))):
+        values = weight.numpy(force=True)
+        assert 0.95 * bound < np.abs(values).max() <= bound
+        assert values.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    assert not any(layer.bias.any() for layer in net[:3])
+    assert (net[1].weight == 1).all()
+    assert (net[3].weight.numpy(force=True) == frozen).all()
+    assert net[3].bias.any()
