@@ -54,9 +54,11 @@ def _random(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
-def _products() -> list[Rung]:
+def products(*groups: str) -> list[Rung]:
+    """Those of a matrix product, on all shapes or on some of them; one that you have registered is among them."""
     found = []
-    for group, (m, k, n) in PRODUCTS.items():
+    for group in groups or PRODUCTS:
+        m, k, n = PRODUCTS[group]
         a, b, count = _random(1, m, k), _random(2, k, n), 2.0 * m * k * n
         for name in available("matmul"):
             if count <= SLOW.get(name, np.inf):
@@ -139,7 +141,7 @@ def _onnxruntime(
 
 def rungs() -> list[Rung]:
     """All of them."""
-    return [*_products(), *_convolutions()]
+    return [*products(), *_convolutions()]
 
 
 def check(rung: Rung) -> None:
