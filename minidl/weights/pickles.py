@@ -20,6 +20,7 @@ from minidl.weights.stored import MappedFile
 MOST_STEPS = 400_000  # instructions; a tensor takes about 25
 LONGEST = 8 * 2**20  # bytes of one pickle
 LONGEST_LINE = 1000  # bytes of a name or a number in digits
+STOP = 0x2E
 _NAMES = {ord(opcode.code): opcode.name for opcode in opcodes}
 _MARK = object()
 
@@ -30,6 +31,9 @@ class Global:
 
     name: str
     call: Callable[..., Any] | None = None  # None: it is only handed on, as a storage's type is
+
+    def __repr__(self) -> str:
+        return self.name
 
 
 class Machine:
@@ -50,8 +54,10 @@ class Machine:
         persistent: Callable[[Any], Any],
     ) -> None:
         self.file, self.content, self.names, self.persistent = file, content, names, persistent
-        self.position = self.end = 0
+        self.position = 0  # in content, of the next instruction
         self.steps = 0
+        self.program = b""  # the bytes of content that the current pickle may have
+        self.at = 0  # in the program
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -62,45 +68,47 @@ class Machine:
             WeightsError: it is truncated or damaged, names what it may not, or is too long.
         """
         self.stack, self.memo = [], {}
-        self.end = min(len(self.content), self.position + LONGEST)
+        self.program, self.at = self.content[self.position : self.position + LONGEST], 0
         try:
-            while (code := self.take(1)[0]) != 0x2E:
-                self.steps += 1
-                if self.steps > MOST_STEPS:
-                    raise self.file.refused(f"its pickle has more than {MOST_STEPS:,} instructions")
-                instruction = _INSTRUCTIONS.get(code)
-                if instruction is None:
-                    name = _NAMES.get(code, f"{code:#04x}")
-                    raise self.file.refused(
-                        f"its pickle uses the instruction {name}, which no state_dict needs"
-                    )
-                instruction(self)
+            while (code := self.take(1)[0]) != STOP:
+                self.step(code)
             (value,) = self.stack
         except WeightsError:
             raise
         except (ValueError, IndexError, TypeError, KeyError, struct.error, OverflowError) as error:
             # Of a damaged program: values missing from the stack, or of other types than the instruction takes.
-            raise self.file.damaged(
-                f"its pickle goes wrong at byte {self.position:,}: {error!r}"[:500]
-            ) from error
+            raise self.file.damaged(f"its pickle goes wrong at byte {self.at:,}: {error!r}"[:500]) from error
+        self.position += self.at
         return value
+
+    def step(self, code: int) -> None:
+        """Do one instruction."""
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            raise self.file.refused(f"its pickle has more than {MOST_STEPS:,} instructions")
+        instruction = _INSTRUCTIONS.get(code)
+        if instruction is None:
+            name = _NAMES.get(code, f"{code:#04x}")
+            raise self.file.refused(f"its pickle uses the instruction {name}, which no state_dict needs")
+        instruction(self)
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if self.position + count > self.end:
+        begin, end = self.at, self.at + count
+        if end > len(self.program):
             raise self.file.damaged("its pickle has no end")
-        self.position += count
-        return self.content[self.position - count : self.position]
+        self.at = end
+        return self.program[begin:end]
 
     def number(self, code: str) -> Any:
         """The next number, of a struct's format."""
         return struct.unpack(code, self.take(struct.calcsize(code)))[0]
 
     def line(self) -> str:
-        end = self.content.find(b"\n", self.position, min(self.end, self.position + LONGEST_LINE))
+        end = self.program.find(b"\n", self.at, self.at + LONGEST_LINE)
         if end < 0:
             raise self.file.damaged("its pickle has a name without an end")
-        return self.take(end + 1 - self.position)[:-1].decode("utf-8")
+        return self.take(end + 1 - self.at)[:-1].decode("utf-8")
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -200,7 +208,7 @@ def _extend(machine: Machine, values: list[Any]) -> None:
 
 
 def _frame(machine: Machine) -> None:
-    if machine.number("<Q") > machine.end - machine.position:
+    if machine.number("<Q") > len(machine.program) - machine.at:
         raise machine.file.damaged("its pickle has no end")
 
 

@@ -188,9 +188,9 @@ def _identified(file: MappedFile, identity: Any, length: int, found: dict[str, _
         case ("storage", Global(name), int(number), str(), int(count), view) if length == 6:
             key = str(number)
         case _:
-            raise file.damaged(f"a storage of its is {short(identity)}")
+            raise file.damaged(f"one of its storages is {short(identity)}")
     if name not in STORAGES or count < 0:
-        raise file.damaged(f"a storage of its is {short(identity)}")
+        raise file.damaged(f"one of its storages is {short(identity)}")
     storage = _Storage(key, STORAGES[name], count)
     first = found.setdefault(key, storage)
     if first.count * _itemsize(first.dtype) < count * _itemsize(storage.dtype):
@@ -200,7 +200,7 @@ def _identified(file: MappedFile, identity: Any, length: int, found: dict[str, _
     match view:
         case (_, int() as start, int() as size) if start >= 0 and size >= 0 and start + size <= count:
             return replace(storage, start=start, count=size)
-    raise file.damaged(f"a storage of its is {short(identity)}")
+    raise file.damaged(f"one of its storages is {short(identity)}")
 
 
 def _stored(

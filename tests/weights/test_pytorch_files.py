@@ -214,7 +214,7 @@ def test_views_of_storages_in_the_legacy_format(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     np.testing.assert_array_equal(torch.load(path, weights_only=True)["w"], [2, 3, 4, 5])
     outside = pickled.replace(number(4) + b"ttQ", number(5) + b"ttQ")
-    with pytest.raises(WeightsError, match=r"net is truncated or damaged: a storage of its is"):
+    with pytest.raises(WeightsError, match=r"net is truncated or damaged: one of its storages is"):
         weights.read(torch_legacy(path, outside, data=data))
 
 
