@@ -13,6 +13,8 @@ gradient, which sums over pixels.
     gathered(rows, vectors)     broadcasts an element of the image to all columns: columns are filters
     lanewise(rows, vectors)     multiplies vectors of the image with vectors of b, lane by lane: columns are channels,
                                 each with its own filter (depthwise convolution)
+    dotted(rows, columns)       the same with one filter after another, and each sum's lanes are added up at the end:
+                                for a few filters of many channels, which fill no vector
 
 Source: Dukhan, "The indirect convolution algorithm", 2019 (who keeps a table of pointers per pixel and tap).
 """
@@ -28,7 +30,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from minidl.kernels.simd import I64, Emitter, machine
+from minidl.kernels.simd import ACCUMULATE, BIAS, I1, I32, I64, RELU, Emitter, machine
 
 
 def _register() -> str:
@@ -111,6 +113,97 @@ class _Gather(Emitter):
     def targets(self, c: Any, table: Any) -> list[Any]:
         """Where each row of the result lies."""
         return [self.builder.gep(c, [offset]) for offset in self._table(table)]
+
+
+class _Dots(_Gather):
+    """Emits a tile of dot products: lanes hold terms of one sum; ``vectors`` is the number of columns."""
+
+    def dot_sums(
+        self, a: Any, pixels: Any, steps: Any, masks: Any, k: Any, b: Any, b_column: Any
+    ) -> list[list[Any]]:
+        """For every row and column: a vector whose lanes make up the sum."""
+        builder, offsets = self.builder, self._table(pixels)
+        flags, columns = (
+            ir.VectorType(I1, self.w),
+            [builder.mul(b_column, I64(j)) for j in range(self.vectors)],
+        )
+
+        def step(index: Any, pb: Any, sums: list[list[Any]]) -> list[list[Any]]:
+            pa = builder.gep(a, [self._entry(steps, index)])
+            mask = builder.bitcast(builder.trunc(self._entry(masks, index), ir.IntType(self.w)), flags)
+            bs = [self.load(builder.gep(pb, [column]), 0) for column in columns]
+            new = []
+            for offset, row in zip(offsets, sums, strict=True):
+                x = self._masked(self.at(builder.gep(pa, [offset]), 0), mask)
+                new.append(
+                    self._fence([builder.call(self.fma, [x, y, s]) for y, s in zip(bs, row, strict=True)])
+                )
+            return new
+
+        return self._loop(k, b, I64(self.w), step)
+
+    def total(self, x: Any) -> Any:
+        """The sum of a vector's lanes: halves are added until one is left."""
+        width = self.w
+        while width > 1:
+            width //= 2
+            halves = [
+                ir.Constant(ir.VectorType(I32, width), [i + j for j in range(width)]) for i in (0, width)
+            ]
+            x = self.builder.fadd(*(self.builder.shuffle_vector(x, x, half) for half in halves))
+        return self.builder.extract_element(x, I32(0))
+
+    def finish_dots(self, sums: list[list[Any]], rows: list[Any], bias: Any, mode: Any) -> None:
+        """Accumulate, add the bias, apply ReLU as ``mode`` says, and store."""
+        builder, zero = self.builder, ir.Constant(self.vec.element, 0.0)
+
+        def place(r: int, j: int) -> Any:
+            return builder.gep(rows[r], [I64(j)])
+
+        def shift(_r: int, j: int, x: Any) -> Any:
+            return builder.fadd(x, builder.load(builder.gep(bias, [I64(j)]), align=self.size))
+
+        def relu(_r: int, _j: int, x: Any) -> Any:
+            return builder.select(builder.fcmp_unordered(">", x, zero), x, zero)
+
+        totals = [[self.total(x) for x in row] for row in sums]
+        old = lambda r, j, x: builder.fadd(builder.load(place(r, j), align=self.size), x)  # noqa: E731
+        for bit, change in ((ACCUMULATE, old), (BIAS, shift), (RELU, relu)):
+            totals = self._when(mode, bit, totals, change)
+        for r, row in enumerate(totals):
+            for j, x in enumerate(row):
+                builder.store(x, place(r, j), align=self.size)
+
+
+@functools.cache
+def dotted(rows: int, columns: int) -> Any:
+    """The tile of dot products, a function to call in compiled code:
+
+        tile(a, pixels, steps, masks, k,  b, b_column,  c, targets,  bias,  mode)
+
+        c[targets[r] + j] = sum over k steps, and the lanes of masks[step],
+                            of a[pixels[r] + steps[step] + lane] * b[j * b_column + step * lanes + lane]
+
+    for all rows and columns. A mask has a bit for each lane, the first one's the lowest: of a nothing else is read. The
+    rest is as for :func:`gathered`.
+    """
+
+    @intrinsic
+    def emit(typing, a, pixels, steps, masks, k, b, b_column, c, targets, bias, mode):
+        size = types.int64
+        signature = types.void(a, pixels, steps, masks, size, b, size, c, targets, bias, size)
+
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            a, pixels, steps, masks, k, b, b_column, c, targets, bias, mode = args
+            real = sig.args[0].dtype
+            emitter = _Dots(builder, context.get_value_type(real), real.bitwidth // 8, rows, columns)
+            sums = emitter.dot_sums(a, pixels, steps, masks, k, b, b_column)
+            emitter.finish_dots(sums, emitter.targets(c, targets), bias, mode)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return emit
 
 
 @functools.cache

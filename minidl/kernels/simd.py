@@ -147,7 +147,7 @@ class Emitter:
         return [[self._merge((self.zero, before), (n, loop)) for n in row] for row in new]
 
     def _merge(self, *incoming: tuple[Any, Any]) -> Any:
-        phi = self.builder.phi(self.vec)
+        phi = self.builder.phi(incoming[0][0].type)
         for value, block in incoming:
             phi.add_incoming(value, block)
         return phi

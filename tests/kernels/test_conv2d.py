@@ -208,6 +208,13 @@ def test_the_policy():
     assert kernel((8, 512, 2, 2), (512, 512, 3, 3)) == "direct"
     assert kernel((8, 64, 28, 28), (64, 64, 5, 5)) == "direct"
     assert kernel((8, 64, 28, 28), (64, 32, 3, 3), 2) == "direct"
+    # A few filters of many channels: dot products. Of gradients it is x's channels that count.
+    assert kernel((8, 64, 28, 28), (2, 64, 3, 3)) == "dots"
+    assert kernel((8, 64, 28, 28), (32, 64, 5, 5)) == "direct"
+    few = ((8, 3, 28, 28), (64, 3, 7, 7), *rest, 1)
+    assert conv2d.policy("forward", np.dtype("float32"), *few) == "direct"
+    assert conv2d.policy("input_grad", np.dtype("float32"), *few) == "dots"
+    assert conv2d.policy("weight_grad", np.dtype("float32"), *few) == "direct"
     narrow = ((8, 32, 28, 28), (32, 32, 3, 3), *rest, 1)
     assert conv2d.policy("input_grad", np.dtype("float32"), *narrow) == "winograd4"
     assert conv2d.policy("weight_grad", np.dtype("float32"), *narrow) == "direct"

@@ -52,6 +52,42 @@ def test_the_tile(rows, vectors, broadcast, dtype):
                 np.testing.assert_allclose(c, want, rtol=0, atol=20 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("dtype", REALS)
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (simd.machine().rows // 2, 2), (3, 4)])
+def test_the_tile_of_dot_products(rows, columns, dtype):
+    tile, w = gather.dotted(rows, columns), simd.lanes(np.dtype(dtype).itemsize)
+
+    @numba.njit(error_model="numpy")
+    def run(a, pixels, steps, masks, k, b, b_column, c, targets, bias, mode):
+        tile(
+            simd.pointer(a, 0), simd.pointer(pixels, 0), simd.pointer(steps, 0), simd.pointer(masks, 0), k,
+            simd.pointer(b, 0), b_column, simd.pointer(c, 0), simd.pointer(targets, 0), simd.pointer(bias, 0), mode,
+        )  # fmt: skip
+
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(500 + w).astype(dtype)
+    pixels, steps, counts = rng.integers(0, 300, rows), rng.integers(0, 200, 7), rng.integers(1, w + 1, 7)
+    counts[:2] = w, 1
+    b, bias = rng.standard_normal((columns, 7, w)).astype(dtype), rng.standard_normal(columns).astype(dtype)
+    old = rng.standard_normal((rows, columns + 3)).astype(dtype)
+    read = np.arange(w) < counts[:, None]  # (k, w)
+    # What no window holds must not be read into a sum, not even times 0.
+    at = (pixels[:, None] + steps)[..., None] + np.arange(w)  # (rows, k, w)
+    beyond = np.setdiff1d(at, at[:, read])
+    a[beyond] = np.nan
+    for k in (0, 1, 7):
+        terms = np.where(read, a[at], 0)[:, None, :k].astype(np.float64) * b[:, :k]  # (rows, columns, k, w)
+        for mode in range(8):
+            c, order = old.copy(), rng.permutation(rows)
+            run(a, pixels, steps, (1 << counts) - 1, k, b, 7 * w, c, order * (columns + 3), bias, mode)
+            sums = terms.sum(axis=(2, 3))
+            sums += old[order, :columns] if mode & simd.ACCUMULATE else 0
+            sums += bias if mode & simd.BIAS else 0
+            want = old.astype(np.float64)
+            want[order, :columns] = np.maximum(sums, 0) if mode & simd.RELU else sums
+            np.testing.assert_allclose(c, want, rtol=0, atol=100 * np.finfo(dtype).eps)
+
+
 def test_a_row_that_is_named_twice_is_accumulated_once():
     rows = simd.machine().rows
     run = _runner(gather.gathered(rows, 1))

@@ -29,7 +29,7 @@ def restored(monkeypatch):
 
 
 def test_available_lists_the_names():
-    names = ("reference", "im2col", "direct", "implicit_gemm", "depthwise", "winograd2", "winograd4")
+    names = ("reference", "im2col", "direct", "implicit_gemm", "dots", "depthwise", "winograd2", "winograd4")
     assert kernels.available("conv2d") == names
     assert {"conv2d", "max_pool2d", "adam"} <= set(kernels.operations())
 

@@ -19,6 +19,7 @@ ROOT = Path(minidl.__file__).parent.parent
 KERNELS = (
     ("matmul", "packed", 1),
     ("conv2d", "direct", 5),
+    ("conv2d", "dots", 5),
     ("conv2d", "winograd4", 1),
     ("adam", "fused", 2),
     ("bce_with_logits", "fused", 1),

@@ -43,6 +43,8 @@ def policy(
     With several filters per channel that one has to copy each channel several times: for 32 channels of 28x28 with 2
     filters each it took 0.51, 0.50 and 0.62 ms, the direct kernel 0.41, 0.64 and 0.78; with 7 filters it is far behind.
 
+    With a few filters the direct kernel's vectors are nearly empty: ``dots.pays`` weighs the two.
+
     Winograd's kernels take filters 3x3 at stride 1 where their transforms pay: see ``winograd_for``.
     """
     name = winograd_for(function, x_shape, w_shape, padding)
@@ -56,6 +58,8 @@ def policy(
     # What is dilated far has windows too large as well.
     names = ["depthwise", "direct"] if groups == w_shape[0] > 1 and w_shape[1] == 1 else ["direct"]
     problem = (function, dtype, x_shape, w_shape, stride, padding, dilation, groups)
+    if names[0] == "direct" and operation.load("dots").pays(*problem):
+        names.insert(0, "dots")
     return next((name for name in names if operation.load(name).supports(*problem)), "implicit_gemm")
 
 
@@ -100,6 +104,7 @@ register("conv2d", "reference", module="minidl.kernels.conv2d.reference")
 register("conv2d", "im2col", module="minidl.kernels.conv2d.im2col")
 register("conv2d", "direct", module="minidl.kernels.conv2d.direct")
 register("conv2d", "implicit_gemm", module="minidl.kernels.conv2d.implicit_gemm")
+register("conv2d", "dots", module="minidl.kernels.conv2d.dots")
 register("conv2d", "depthwise", module="minidl.kernels.conv2d.depthwise")
 register("conv2d", "winograd2", module="minidl.kernels.conv2d.winograd2")
 register("conv2d", "winograd4", module="minidl.kernels.conv2d.winograd4")
