@@ -33,6 +33,8 @@ Shape = tuple[int, ...]
 # Of a module's parameters and buffers: what Keras calls them.
 NORM = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 PLAIN = {"weight": "kernel", "bias": "bias"}
+# What Keras calls layers that have no name, and counts, through all models of a program: no layer is known by it.
+COUNTED = {"conv": "conv2d", "dense": "dense", "norm": "batch_normalization"}
 TILE = 32  # columns that are transposed together: of 16 · 49 rows of float32, 100 KB
 
 
@@ -89,7 +91,7 @@ def _counted_names(kinds: Mapping[str, str]) -> dict[str, str]:
     counters: dict[str, int] = {}
     names = {}
     for name, kind in kinds.items():
-        plain = {"conv": "conv2d", "dense": "dense", "norm": "batch_normalization"}[kind]
+        plain = COUNTED[kind]
         count = counters[kind] = counters.get(kind, -1) + 1
         names[name] = f"{plain}_{count}" if count else plain
     return names
@@ -166,7 +168,11 @@ def _matched(layers: Mapping[str, str], modules: Sequence[Module]) -> dict[str, 
         by_name: dict[str, list[str]] = {}
         for layer in there:
             by_name.setdefault(layer.rpartition("/")[2], []).append(layer)
-        named = {m.name: by_name[m.keras][0] for m in wanted if len(by_name.get(m.keras, ())) == 1}
+        named = {
+            m.name: by_name[m.keras][0]
+            for m in wanted
+            if len(by_name.get(m.keras, ())) == 1 and not m.keras.startswith(tuple(COUNTED.values()))
+        }
         if not named and len(there) == len(wanted):
             named = {module.name: layer for module, layer in zip(wanted, there, strict=True)}
         found |= named

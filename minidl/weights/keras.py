@@ -160,7 +160,7 @@ def _legacy_name(layer: str, weight: str) -> str:
 
 
 def _tree(tree: Tree, config: dict[str, Any]) -> Iterator[tuple[str, Dataset]]:
-    """The arrays, in the natural order of their paths; the names from attributes, or else from ``config``."""
+    """The arrays in the order of ``config``, or of counted paths; the names from attributes, or else from ``config``."""
     owners: dict[str, dict[str, Dataset]] = {}
     for path in sorted(tree.datasets, key=natural):
         owner, _, index = path.rpartition("/")
@@ -173,18 +173,14 @@ def _tree(tree: Tree, config: dict[str, Any]) -> Iterator[tuple[str, Dataset]]:
         for group, content in tree.groups.items()
         if group.split("/")[-1] == "vars" and content.strings.get("name")
     }
-    layers = {} if all(owner in told for owner in owners) and not _ambiguous(owners) else layer_names(config)
-    for owner, variables in owners.items():
+    layers = layer_names(config)
+    places = {path: place for place, path in enumerate(layers)}
+    for owner, variables in sorted(owners.items(), key=lambda item: places.get(item[0], len(places))):
         name = _own_name(owner, told, {path: layer.name for path, layer in layers.items()})
         shapes = {index: dataset.shape for index, dataset in variables.items()}
         names = variable_names(owner.rpartition("/")[2], shapes, layers.get(owner))
         for index, dataset in variables.items():
             yield f"{name}/{names[index]}".lstrip("/"), dataset
-
-
-def _ambiguous(owners: Mapping[str, Mapping[str, Dataset]]) -> bool:
-    """Whether some variables cannot be named without the layer's config."""
-    return any("batch_normalization" in owner and len(variables) == 3 for owner, variables in owners.items())
 
 
 def _own_name(owner: str, told: Mapping[str, str], configured: Mapping[str, str]) -> str:

@@ -163,10 +163,10 @@ def _paths(tree: Tree, shapes: Mapping[str, Shape], above: str) -> Iterator[tupl
         kind = "functional" if model else _class(layer, content, shapes)
         count = counters[kind] = counters.get(kind, -1) + 1
         path = f"{above}/{kind}_{count}" if count else f"{above}/{kind}"
+        own = [name for name in content if not isinstance(content[name], dict)]
+        yield path, layer, [content[variable] for variable in sorted(own, key=_position)]
         if model:
-            yield from _paths(content, shapes, f"{path}/layers")
-        else:
-            yield path, layer, [content[variable] for variable in sorted(content, key=_position)]
+            yield from _paths({k: v for k, v in content.items() if k not in own}, shapes, f"{path}/layers")
 
 
 def _class(layer: str, content: Tree, shapes: Mapping[str, Shape]) -> str:

@@ -174,7 +174,7 @@ def test_lists_of_tensorflow_213(tmp_path):
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 @pytest.mark.parametrize("told", [True, False])
 def test_archives(tmp_path, compression, told):
-    """Names from the file's attributes, or else from config.json."""
+    """Names from the file's attributes, or else from config.json, which also tells the order."""
     arrays = {
         "layers/conv2d/vars/0": numbers(3, 3, 3, 4), "layers/conv2d_1/vars/0": numbers(3, 3, 4, 4),
         "layers/functional/layers/conv2d/vars/0": numbers(3, 3, 4, 5),
@@ -193,8 +193,8 @@ def test_archives(tmp_path, compression, told):
         tmp_path / "m.keras", tree_file(tmp_path / "w", arrays, names if told else None), config, compression
     )
     want = {
-        "a/kernel": numbers(3, 3, 3, 4), "b/kernel": numbers(3, 3, 4, 4), "net/n/beta": numbers(5),
-        "net/n/moving_mean": numbers(5), "net/n/moving_variance": numbers(5), "net/c/kernel": numbers(3, 3, 4, 5),
+        "a/kernel": numbers(3, 3, 3, 4), "b/kernel": numbers(3, 3, 4, 4), "net/c/kernel": numbers(3, 3, 4, 5),
+        "net/n/beta": numbers(5), "net/n/moving_mean": numbers(5), "net/n/moving_variance": numbers(5),
     }  # fmt: skip
     assert_arrays(path, "keras", want)
 
