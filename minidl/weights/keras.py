@@ -160,7 +160,7 @@ def _legacy_name(layer: str, weight: str) -> str:
 
 
 def _tree(tree: Tree, config: dict[str, Any]) -> Iterator[tuple[str, Dataset]]:
-    """The arrays in the order of ``config``, or of counted paths; the names from attributes, or else from ``config``."""
+    """The arrays, in the order of ``config`` or of counted paths; names from attributes, or else from ``config``."""
     owners: dict[str, dict[str, Dataset]] = {}
     for path in sorted(tree.datasets, key=natural):
         owner, _, index = path.rpartition("/")
