@@ -16,7 +16,7 @@ from minidl.viz.figures import StrPath, as_array, finished, new_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LABELS = {"lr": "learning rate", "seconds": "seconds an epoch"}
+LABELS = {"lr": "learning rate"}
 
 
 def plot_history(history: Any, path: StrPath | None = None, ylabel: str = "loss") -> Figure:
@@ -62,12 +62,13 @@ def _draw_curves(axes: Any, curves: Mapping[str, Sequence[float]]) -> None:
         axes.legend()
 
 
-def history_of(value: Any) -> dict[str, list[float]]:
-    """A History, a dict, or the file history.csv as a dict of lists, without the numbers of the epochs."""
+def history_of(value: Any, keep: Sequence[str] = ()) -> dict[str, list[float]]:
+    """A History, a dict, or the file history.csv as a dict of lists; of ``epoch`` and ``seconds`` those to ``keep``."""
     if isinstance(value, (str, os.PathLike)):
         value = _read_csv(value)
     value = getattr(value, "history", value)
-    return {name: values for name, values in value.items() if name != "epoch"}
+    left_out = {"epoch", "seconds"} - set(keep)
+    return {name: values for name, values in value.items() if name not in left_out}
 
 
 def _read_csv(path: StrPath) -> dict[str, list[float]]:
@@ -77,7 +78,7 @@ def _read_csv(path: StrPath) -> dict[str, list[float]]:
             columns = zip(*[map(_number, row) for row in rows], strict=True) if rows else [()] * len(names)
             return {name: list(values) for name, values in zip(names, columns, strict=True)}
         except (ValueError, csv.Error) as error:
-            raise DataError(f"plot_history: {path} is no table of numbers: {error}") from error
+            raise DataError(f"history: {path} is no table of numbers: {error}") from error
 
 
 def _number(text: str) -> float:

@@ -167,7 +167,7 @@ def test_curves_of_a_file(tmp_path: Path) -> None:
         plot_history(file)
     for text in ("loss\nmuch\n", "loss,accuracy\n1\n2,3,4\n", 'loss\n"1\n'):
         file.write_text(text)
-        with pytest.raises(DataError, match=rf"plot_history: {file} is no table of numbers: "):
+        with pytest.raises(DataError, match=rf"history: {file} is no table of numbers: "):
             plot_history(file)
     with pytest.raises(FileNotFoundError):
         plot_history(tmp_path / "none.csv")
