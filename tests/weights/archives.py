@@ -156,10 +156,20 @@ def torch_zip(path: Path, pickled: bytes, storages: dict[str, bytes] | None = No
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03."
 
 
-def torch_legacy(
-    path: Path, pickled: bytes, keys: bytes = b"](" + text("0") + b"e.", data: bytes | None = None
-) -> Path:
+def legacy_content(
+    pickled: bytes, keys: bytes = b"](" + text("0") + b"e.", data: bytes | None = None
+) -> bytes:
     """A file of PyTorch's legacy format: magic number, version, machine, the pickle, keys and storages."""
-    data = struct.pack("<Q", 6) + bytes(24) if data is None else data
-    path.write_bytes(LEGACY_MAGIC + b"\x80\x02}." + pickled + keys + data)
+    return (
+        LEGACY_MAGIC
+        + b"\x80\x02}."
+        + pickled
+        + keys
+        + (struct.pack("<Q", 6) + bytes(24) if data is None else data)
+    )
+
+
+def torch_legacy(path: Path, pickled: bytes, **options: bytes) -> Path:
+    """:func:`legacy_content` in a file."""
+    path.write_bytes(legacy_content(pickled, **options))
     return path

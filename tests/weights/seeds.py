@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import pickletools
 import zipfile
 from collections.abc import Callable
 
 import numpy as np
-from archives import sample_arrays
+from archives import legacy_content, numbers, sample_arrays, tensor, text
 from mutations import Seed, Spots
 
 from minidl import weights
 from minidl.weights import npz
 
+START = b"\x80\x02}"  # of a pickle of a dict
 LOCAL_HEADER = 30  # bytes, before the name
 
 
@@ -41,6 +44,78 @@ def npz_files() -> list[Seed]:
     return [Seed(content, zip_spots(content), npy_parts(content)) for content in found]
 
 
+def pytorch() -> list[Seed]:
+    """The zip format, written by minidl, and by PyTorch where it is installed."""
+    weights.write(out := io.BytesIO(), sample_arrays(), "pytorch")
+    found = [out.getvalue(), *_torch_saved(legacy=False)]
+    return [
+        Seed(content, [*zip_spots(content), *_pickle_spots(content)], _pickle_parts(content))
+        for content in found
+    ]
+
+
+def pytorch_legacy() -> list[Seed]:
+    """The format before PyTorch 1.6: made by hand, and written by PyTorch where it is installed."""
+    made = (
+        START
+        + text("weight")
+        + tensor(legacy=True)
+        + b"s"
+        + text("bias")
+        + tensor(shape=numbers(6), strides=numbers(1), legacy=True)
+        + b"s."
+    )
+    found = [legacy_content(made), *_torch_saved(legacy=True)]
+    return [Seed(content, [(0, _legacy_start(content))]) for content in found]
+
+
+def _torch_saved(legacy: bool) -> list[bytes]:
+    """A state_dict, a checkpoint of several dtypes, and one with views, as PyTorch writes them."""
+    if importlib.util.find_spec("torch") is None:
+        return []
+    import torch
+
+    layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    base = torch.ones(4, 6)
+    mixed = {
+        name: base.to(getattr(torch, name)) for name in ("float16", "bfloat16", "float64", "int64", "bool")
+    }
+    views = {"base": base, "transposed": base.T, "row": base[1], "parameter": torch.nn.Parameter(base)}
+    found = []
+    for number, obj in enumerate((layers.state_dict(), {"epoch": 3, "state_dict": mixed}, views)):
+        torch.save(
+            obj,
+            out := io.BytesIO(),
+            _use_new_zipfile_serialization=not legacy,
+            pickle_protocol=2 + 2 * (number == 2),
+        )
+        found.append(out.getvalue())
+    return found
+
+
+def _pickle_parts(content: bytes) -> dict[str, Spots]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {
+            i.filename: [(0, i.file_size)]
+            for i in archive.infolist()
+            if i.filename.endswith(("data.pkl", "byteorder"))
+        }
+
+
+def _pickle_spots(content: bytes) -> Spots:
+    begin = content.index(b"\x80")
+    return [(begin, content.index(b"PK\3\4", begin))]
+
+
+def _legacy_start(content: bytes) -> int:
+    """Where the storages begin, behind the five pickles."""
+    file = io.BytesIO(content)
+    for _ in range(5):
+        for _ in pickletools.genops(file):
+            pass
+    return file.tell()
+
+
 def npy_parts(content: bytes) -> dict[str, Spots]:
     """The headers of the ``.npy`` files in an archive."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -60,4 +135,9 @@ def zip_spots(content: bytes) -> Spots:
 
 
 # A format's name -> what makes its seeds. Those that need an optional package import it themselves.
-FORMATS: dict[str, Callable[[], list[Seed]]] = {"safetensors": safetensors, "npz": npz_files}
+FORMATS: dict[str, Callable[[], list[Seed]]] = {
+    "safetensors": safetensors,
+    "npz": npz_files,
+    "pytorch": pytorch,
+    "pytorch-legacy": pytorch_legacy,
+}
