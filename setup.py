@@ -6,14 +6,18 @@ from setuptools import find_packages, setup
 
 PLOT = ["matplotlib>=3.9"]
 KERAS = ["pyfive>=1.0", "h5py>=3.11"]
+TENSORBOARD = ["tensorboardX>=2.6"]
 TEST = [
     *PLOT,
     *KERAS,
+    *TENSORBOARD,
     "pytest>=8.2",
     "pytest-benchmark>=5.1",
     "pytest-cov>=7.0",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
     "import-linter>=2.5",
     # Pinned to a series: a new one may format, or complain, differently.
     "ruff==0.17.*",
@@ -54,5 +58,5 @@ setup(
         "tqdm>=4.66",
         "safetensors>=0.4.3",
     ],
-    extras_require={"plot": PLOT, "keras": KERAS, "test": TEST, "all": TEST},
+    extras_require={"plot": PLOT, "keras": KERAS, "tensorboard": TENSORBOARD, "test": TEST, "all": TEST},
 )

@@ -13,10 +13,25 @@
 """
 
 from minidl.training import metrics
-from minidl.training.callbacks import Callback, LambdaCallback
+from minidl.training.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    Schedule,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from minidl.training.features import FeatureCache
 from minidl.training.history import History
 from minidl.training.predictions import Predictions
 from minidl.training.trainer import Trainer
 
-__all__ = ["Trainer", "History", "Predictions", "Callback", "LambdaCallback", "FeatureCache", "metrics"]
+__all__ = [
+    "Trainer", "History", "Predictions", "metrics", "Callback", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
+    "ModelCheckpoint", "LearningRateScheduler", "ReduceLROnPlateau", "Schedule", "CSVLogger", "TensorBoard",
+    "FeatureCache",
+]  # fmt: skip

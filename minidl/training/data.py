@@ -149,12 +149,6 @@ def unshuffled(loader: DataLoader) -> DataLoader:
     )
 
 
-def set_epoch(loader: DataLoader, epoch: int) -> None:
-    """Tell the loader which epoch begins, on which its order and its transforms' randomness may depend."""
-    if hasattr(loader, "set_epoch"):
-        loader.set_epoch(epoch)
-
-
 def classes_of(loader: Any) -> list[str] | None:
     """The names of the data's classes, if it has them."""
     classes = getattr(loader.dataset, "classes", None)

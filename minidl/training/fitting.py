@@ -58,13 +58,15 @@ class Fit:
         self.trainer, self.train, self.validation, self.epochs = trainer, train, validation, epochs
         self.accumulate, self.clip_norm = accumulate, clip_norm
         self.steps = data.batches_of(train)
-        params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
+        names = ["loss", *(metric.name for metric in trainer.metrics)]
+        if validation is not None:
+            names += [f"val_{name}" for name in names]
+        params = {"epochs": epochs, "steps": self.steps, "verbose": verbose, "metrics": names}
         self.callbacks = CallbackList(callbacks, trainer, params)
         self.recorders = CallbackList(recorders, trainer, params)
         self.collector = Collector(trainer.metrics)
-        self.group_batches = self.group_samples = self.group_first = (
-            0  # of the step that is being accumulated
-        )
+        # Of the step that is being accumulated:
+        self.group_batches = self.group_samples = self.group_first = 0
         self.features, self.verbose = features, verbose
         self.network: Module = trainer.model
         self.network_of_validation: Module = trainer.model
@@ -78,14 +80,15 @@ class Fit:
         self.recorders.call(hook, *args)
 
     def run(self, saved: dict[str, Any] | None = None) -> History:
-        """All epochs; ``saved``, this fit's part of a Trainer's state, says that it goes on in the middle of a run."""
+        """All epochs; ``saved``, a Trainer's state, says that it goes on in the middle of a run."""
         trainer = self.trainer
         logs: dict[str, Any] = {}
         with modes_kept(trainer.model):
             try:
                 self.callbacks.call("on_train_begin", {})
                 if saved is not None:
-                    self.load_state_dict(saved)
+                    trainer.load_state_dict(saved)  # again: what begins may have set the learning rate
+                    self.load_state_dict(saved["run"])
                 self.recorders.call("on_train_begin", {})
                 if self.features is not None and trainer.epoch < self.epochs:
                     self._keep_features(self.features)
@@ -119,7 +122,7 @@ class Fit:
         trainer.model.train()
         self.call("on_epoch_begin", epoch, {})
         self._check_features()
-        data.set_epoch(self.train, trainer.first_epoch + epoch)
+        self.train.set_epoch(trainer.first_epoch + epoch)
         try:
             for batch in self._batches():
                 number = trainer.batch
@@ -210,6 +213,7 @@ class Fit:
             "collector": self.collector.state_dict(),
             "random": default_generator.get_state(),
             "loader": self.train.state_dict(),
+            "validation": None if self.validation is None else self.validation.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -218,6 +222,8 @@ class Fit:
         self.collector.load_state_dict(state["collector"])
         self.train.load_state_dict(state["loader"])
         self.interrupted = state["loader"] if self.trainer.batch else None
+        if self.validation is not None and state["validation"] is not None:
+            self.validation.load_state_dict(state["validation"])
         default_generator.set_state(state["random"])
         self.resumed = True
 

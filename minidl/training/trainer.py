@@ -158,7 +158,7 @@ class Trainer:
             self._begin()
             return self._fit.run()
         self.load_state_dict(resume)
-        return self._fit.run(resume["run"])
+        return self._fit.run(resume)
 
     def _features(self, cache_features: Any) -> FeatureCache | None:
         """Where to keep features; the one of an earlier fit, if there is one, and the user gives none."""
@@ -231,6 +231,16 @@ class Trainer:
         _check(op, batch_size=batch_size)
         loader = data.unshuffled(data.as_loader(op, data_, batch_size, self._dtype))
         return predict(self, loader, verbose)
+
+    @property
+    def network(self) -> Module:
+        """What is called with the batches of a run: the model, or its head where features are kept."""
+        return self.model if self._fit is None else self._fit.network
+
+    @property
+    def learning_rate(self) -> float:
+        """The present rate of the optimizer's first group."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     @property
     def _dtype(self) -> np.dtype:

@@ -94,6 +94,19 @@ def test_the_seed_decides_order_and_dropout() -> None:
     assert run(1) == run(1) != run(2)
 
 
+def test_a_second_fit_goes_on_with_another_order() -> None:
+    x, y = problem()
+    orders: list[list[float]] = []
+    trainer = Trainer(network(), seed=0)
+    callback = LambdaCallback(on_forward_end=lambda loss, inputs, targets: orders.append(inputs.tolist()))
+    for _ in range(2):
+        history = trainer.fit((x, y), epochs=1, callbacks=[callback], batch_size=50, verbose=0)
+        assert history.epoch == [0]
+        assert len(history) == 1
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
+
+
 # ---- Accumulation and clipping
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidl.errors import ArgumentError, DTypeError, WeightsError, must
 from minidl.nn.freezing import near
+from minidl.optim.lr_scheduler import LRScheduler
 
 if TYPE_CHECKING:
     from minidl.training.trainer import Trainer
@@ -22,7 +23,7 @@ class Callback:
     Attributes:
         trainer: the Trainer that runs; its ``stop_training = True`` ends the run after the current batch.
         model: its model.
-        params: ``{"epochs": int, "steps": batches per epoch or None, "verbose": int}``.
+        params: ``{"epochs": int, "steps": batches per epoch or None, "verbose": int, "metrics": [names in the logs]}``.
 
     >>> class Print(Callback):
     ...     def on_epoch_end(self, epoch, logs):
@@ -152,7 +153,10 @@ class CallbackList:
                     if isinstance(callback, type)
                     else type(callback).__name__
                 )
-                raise DTypeError(must("Trainer.fit", "every callback", "a minidl.training.Callback", got))
+                hint = "; wrap it: Schedule(scheduler)" if isinstance(callback, LRScheduler) else ""
+                raise DTypeError(
+                    must("Trainer.fit", "every callback", "a minidl.training.Callback", got + hint)
+                )
             callback.set_trainer(trainer)
             callback.set_model(trainer.model)
             callback.set_params(params)
