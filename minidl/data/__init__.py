@@ -15,6 +15,7 @@ from minidl.data.dataset import (
     random_split,
 )
 from minidl.data.digits import SyntheticDigits, synthetic_digits
+from minidl.data.duplicates import near_identical
 from minidl.data.folder import ImageFolder
 from minidl.data.images import GreyImages
 from minidl.data.loader import DataLoader
@@ -29,12 +30,14 @@ from minidl.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from minidl.data.splitting import split
 from minidl.data.workers import WorkerInfo, get_worker_info
 from minidl.random import current_generator, sample_stream
 
 __all__ = [
     "Dataset", "IterableDataset", "TensorDataset", "Subset", "ConcatDataset", "ChainDataset", "StackDataset",
-    "random_split", "DataLoader", "default_collate", "default_convert", "MixUp", "get_worker_info", "WorkerInfo",
+    "random_split", "split", "near_identical", "DataLoader", "default_collate", "default_convert", "MixUp",
+    "get_worker_info", "WorkerInfo",
     "Sampler", "SequentialSampler", "RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler",
     "ImageFolder", "load_picture", "transforms", "current_generator", "sample_stream",
     "MNIST", "GreyImages", "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",

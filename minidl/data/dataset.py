@@ -147,6 +147,13 @@ class Subset(Labelled, Dataset[T_co]):
         """Tell ``dataset`` which epoch it is."""
         set_epoch(self.dataset, epoch)
 
+    def __repr__(self) -> str:
+        whole = f"{len(self)} of {len(self.dataset)} samples of {type(self.dataset).__name__}"  # type: ignore[arg-type]
+        if not (hasattr(self.dataset, "classes") and hasattr(self.dataset, "targets")):
+            return f"Subset: {whole}"
+        counts = ", ".join(f"{name} {count}" for name, count in self.class_counts().items())
+        return f"Subset: {whole} ({counts})"
+
     def fingerprint(self) -> str:
         """What the samples depend on, hashed."""
         return digest(self.dataset.fingerprint(), list(self.indices))  # type: ignore[attr-defined]

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from minidl.data import scan
-from minidl.data.dataset import Dataset
+from minidl.data.dataset import Dataset, Subset
 from minidl.data.labels import Labelled
 from minidl.data.pictures import load_picture
 from minidl.data.randomness import digest, is_random
+from minidl.data.splitting import split
 from minidl.errors import ArgumentError, DataError, must, warn
 from minidl.random import sample_stream
 
 Path_ = str | os.PathLike[str]
+SAME = object()  # stands for the transform that there is
 NAMED = 30  # problems that a message lists before it only counts
 
 
@@ -152,6 +154,18 @@ class ImageFolder(Labelled, Dataset[tuple[Any, Any]]):
         other = copy.copy(self)
         other.transform, other.target_transform = transform, target_transform
         return other
+
+    def split(
+        self, fraction: float, seed: int = 0, validation_transform: Any = SAME, check_duplicates: bool = True
+    ) -> tuple[Subset[Any], Subset[Any]]:
+        """Two parts, to train on and to validate with ``fraction`` of each class; see :func:`minidl.data.split`.
+
+        ``validation_transform`` replaces the transform of the second part, which wants no random ones.
+        """
+        first, second = split(self, fraction, seed, check_duplicates=check_duplicates)
+        if validation_transform is not SAME:
+            second = Subset(self.with_transform(validation_transform, self.target_transform), second.indices)
+        return first, second
 
     def fingerprint(self) -> str:
         """What the samples depend on, hashed: names, sizes and times of the files, classes, loader and transforms."""

@@ -100,9 +100,37 @@ def test_wrong_arguments_of_resize(arguments, message):
         transforms.Resize(*arguments)
 
 
-def test_resize_takes_pictures_only():
-    with pytest.raises(DTypeError, match=r"resize: img must be a PIL.Image, got Tensor"):
-        transforms.Resize(5)(Tensor(np.zeros((3, 4, 4))))
+def test_resize_takes_pictures_and_tensors_only():
+    with pytest.raises(DTypeError, match=r"resize: img must be a PIL.Image or a Tensor, got ndarray"):
+        transforms.Resize(5)(np.zeros((3, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("mode", "antialias"), [("nearest", True), ("bilinear", True), ("bilinear", False), ("bicubic", True)]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("shape", [(3, 20, 30), (20, 30), (2, 3, 20, 30)])
+def test_resize_of_tensors_is_torchvisions(mode, antialias, dtype, shape):
+    """torchvision: torch's interpolate, in floats; bytes are rounded, and where it is bicubic clamped."""
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).integers(0, 256, shape).astype(dtype)
+    images = torch.from_numpy(x).float().reshape(-1, 1, 20, 30)
+    options = {} if mode == "nearest" else {"antialias": antialias, "align_corners": False}
+    expected = torch.nn.functional.interpolate(images, (12, 18), mode=mode, **options)
+    if dtype == np.uint8:
+        expected = expected.round().clamp(0, 255)
+    resized = transforms.Resize(12, mode, antialias=antialias)(Tensor(x))
+    assert resized.numpy().dtype == dtype
+    difference = abs(resized.numpy().astype(float) - expected.reshape(*shape[:-2], 12, 18).numpy())
+    assert difference.max() <= (1 if dtype == np.uint8 else 1e-3)  # a half may go to either side
+    assert (difference > 0.01).mean() < 0.005
+
+
+def test_interpolations_that_tensors_do_not_have():
+    with pytest.raises(
+        ArgumentError, match="resize: interpolation must be 'nearest', 'bilinear' or 'bicubic'"
+    ):
+        transforms.Resize(5, "box")(Tensor(np.zeros((3, 4, 4))))
 
 
 # ---- flips

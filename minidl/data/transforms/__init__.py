@@ -13,11 +13,22 @@ from minidl.data.transforms.base import (
     RandomOrder,
     Transform,
 )
-from minidl.data.transforms.sizes import RandomHorizontalFlip, RandomVerticalFlip, Resize
-from minidl.data.transforms.tensors import Normalize, PILToTensor, ToTensor
+from minidl.data.transforms.jitter import ColorJitter, Grayscale, RandomGrayscale
+from minidl.data.transforms.moves import RandomAffine, RandomRotation
+from minidl.data.transforms.sizes import (
+    CenterCrop,
+    Pad,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomVerticalFlip,
+    Resize,
+)
+from minidl.data.transforms.tensors import Normalize, PILToTensor, RandomErasing, ToTensor
 
 __all__ = [
     "Compose", "Lambda", "RandomApply", "RandomChoice", "RandomOrder", "Transform",
-    "Resize", "RandomHorizontalFlip", "RandomVerticalFlip",
-    "ToTensor", "PILToTensor", "Normalize", "functional",
+    "Resize", "CenterCrop", "Pad", "RandomCrop", "RandomResizedCrop", "RandomHorizontalFlip", "RandomVerticalFlip",
+    "RandomRotation", "RandomAffine", "ColorJitter", "Grayscale", "RandomGrayscale",
+    "ToTensor", "PILToTensor", "Normalize", "RandomErasing", "functional",
 ]  # fmt: skip

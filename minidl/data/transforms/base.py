@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from minidl.data.randomness import is_random
+from minidl.data.transforms.checks import check_probability
 from minidl.errors import ArgumentError, DTypeError, must
 from minidl.random import current_generator
 
@@ -143,8 +144,7 @@ class Lambda(Transform):
         return f"Lambda({getattr(self.lambd, '__qualname__', self.lambd)}, random={self.random})"
 
 
-def check_probability(name: str, p: float) -> float:
-    """``p`` if it is in [0, 1]."""
-    if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
-        raise ArgumentError(must(name, "p", "in [0, 1]", repr(p)))
-    return float(p)
+def draw_from(within: Sequence[float]) -> float:
+    """A number between the two of ``within``, each as likely as the others."""
+    low, high = within
+    return float(current_generator().uniform(low, high))
