@@ -182,7 +182,7 @@ def _header(text: bytes, length: int, size: int, file: str) -> tuple[dict[str, _
 def _json(text: bytes, size: int) -> dict[str, Any]:
     """The header's dict; names in it stand once."""
     memory = sum(text.count(mark) for mark in (b",", b"[", b"{", b":")) * BYTES_A_PART
-    memory += len(text) * (1 if text.isascii() else 4)
+    memory += len(text) * (3 if text.isascii() else 9)  # as bytes, as text, as the strings in it
     if memory > size + SLACK:
         raise ValueError(f"a header of {len(text):,} bytes with more parts than a file needs")
 
