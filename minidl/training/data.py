@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,10 @@ def as_loader(
         else:
             if len(dataset) == 0:
                 raise ShapeError(must(op, "data", "at least one sample", "none"))
-            data = DataLoader(dataset, batch_size, shuffle=shuffle, seed=seed if shuffle else None)
+            # What comes from files is read ahead.
+            workers = min(4, os.cpu_count() or 1) if getattr(dataset, "files", None) is not None else 0
+            seed = seed if shuffle else None
+            data = DataLoader(dataset, batch_size, shuffle=shuffle, num_workers=workers, seed=seed)
     if batches_of(data) == 0:
         raise ShapeError(must(op, "data", "a loader of at least one batch", "an empty one"))
     return data
@@ -131,22 +134,29 @@ def count(x: Any) -> int:
 
 
 def unshuffled(loader: DataLoader) -> DataLoader:
-    """The loader's samples in the dataset's own order, each once; itself if its order is not random."""
+    """The loader's samples in an order that is known: the dataset's own, each once, where the loader's is random."""
+    dataset, batches = loader.dataset, loader.batch_sampler
     sampler: Any = loader.sampler
-    if loader.batch_sampler is not None and loader.batch_size is None:
-        sampler = getattr(loader.batch_sampler, "sampler", None)
+    if isinstance(dataset, IterableDataset):
+        return _with_order(loader, sampler=None) if loader.drop_last else loader
+    if batches is not None and loader.batch_size is None:  # the user's own batches
+        sampler = getattr(batches, "sampler", None)
+        if not isinstance(sampler, (RandomSampler, SubsetRandomSampler, WeightedRandomSampler)):
+            return _with_order(loader, batch_sampler=[list(indices) for indices in batches])
     if isinstance(sampler, (RandomSampler, WeightedRandomSampler)):
-        sampler = SequentialSampler(loader.dataset)
-    elif isinstance(sampler, SubsetRandomSampler):
-        sampler = sampler.indices
-    elif not loader.drop_last:
+        return _with_order(loader, sampler=SequentialSampler(dataset))
+    if isinstance(sampler, SubsetRandomSampler):
+        return _with_order(loader, sampler=list(sampler.indices))
+    if isinstance(sampler, SequentialSampler) and not loader.drop_last:
         return loader
-    if isinstance(loader.dataset, IterableDataset):
-        sampler = None
-    size = loader.batch_size or getattr(loader.batch_sampler, "batch_size", 32)
-    return DataLoader(
-        loader.dataset, size, sampler=sampler, num_workers=loader.num_workers, collate_fn=loader.collate_fn
-    )
+    return _with_order(loader, sampler=list(sampler))
+
+
+def _with_order(loader: DataLoader, **order: Any) -> DataLoader:
+    if "batch_sampler" not in order:
+        size = getattr(loader.batch_sampler, "batch_size", 32)
+        order["batch_size"] = loader.batch_size if loader.batch_sampler is None else loader.batch_size or size
+    return DataLoader(loader.dataset, num_workers=loader.num_workers, collate_fn=loader.collate_fn, **order)
 
 
 def classes_of(loader: Any) -> list[str] | None:
@@ -160,8 +170,9 @@ def files_of(loader: DataLoader) -> list[Any] | None:
     files = getattr(loader.dataset, "files", None)
     if files is None:
         return None
-    order: Iterator[int] = iter(loader.sampler)
-    return [files[index] for index in order]
+    if loader.batch_size is None and loader.batch_sampler is not None:
+        return [files[index] for indices in loader.batch_sampler for index in indices]
+    return [files[index] for index in loader.sampler]
 
 
 def check_batch_size(op: str, batch_size: Any) -> None:

@@ -234,7 +234,9 @@ def test_evaluating_changes_nothing() -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
-@pytest.mark.parametrize("kind", ["shuffle", "drop_last", "subset", "batch_sampler", "weighted"])
+@pytest.mark.parametrize(
+    "kind", ["shuffle", "drop_last", "subset", "batch_sampler", "weighted", "own", "own batches"]
+)
 def test_predict_keeps_the_datas_own_order(kind: str) -> None:
     x, y = problem()
     dataset, indices = Named(x, y), np.arange(50)
@@ -248,9 +250,14 @@ def test_predict_keeps_the_datas_own_order(kind: str) -> None:
     elif kind == "batch_sampler":
         sampler = minidl.data.BatchSampler(minidl.data.RandomSampler(dataset), 7, drop_last=False)
         loader = DataLoader(dataset, batch_sampler=sampler)
-    else:
+    elif kind == "weighted":
         weighted = minidl.data.WeightedRandomSampler([1.0] * 50, 20)
         loader = DataLoader(dataset, 16, sampler=weighted)
+    else:  # an order that is not known before it is drawn, and is not drawn twice
+        indices = np.array([7, 3, 5, 1, 30])
+        sampler = iter([[7, 3], [5, 1, 30]]) if kind == "own batches" else iter(indices.tolist())
+        order = {"batch_sampler": sampler} if kind == "own batches" else {"sampler": sampler}
+        loader = DataLoader(dataset, **order)
     model = network()
     predictions = Trainer(model).predict(loader)
     expected = model(minidl.tensor(x[indices])).array

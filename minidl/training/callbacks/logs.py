@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from minidl.errors import ArgumentError, MissingDependencyError, must
 from minidl.training.callbacks.base import Callback
 from minidl.training.history import is_number
+from minidl.weights.files import replacing
 
 
 class CSVLogger(Callback):
@@ -40,20 +42,25 @@ class CSVLogger(Callback):
         if goes_on:
             rows = [row for row in rows if (row.get("epoch") or "").isdigit()]
             rows = [row for row in rows if int(row["epoch"]) < self.trainer.epoch]
-        self._file = self.filename.open("w", newline="", encoding="utf-8")
+        with replacing(self.filename) as file:  # so that an interruption here loses no line
+            text = io.TextIOWrapper(file, "utf-8", newline="")
+            if names:
+                self._columns(text, names).writerows(rows)
+            text.detach()
+        self._file = self.filename.open("a", newline="", encoding="utf-8")
         if names:
-            self._begin(names)
-            self._writer.writerows(rows)
-            self._file.flush()
+            self._writer = csv.DictWriter(self._file, names, delimiter=self.separator, extrasaction="ignore")
 
-    def _begin(self, names: list[str]) -> None:
-        self._writer = csv.DictWriter(self._file, names, delimiter=self.separator, extrasaction="ignore")
-        self._writer.writeheader()
+    def _columns(self, file: Any, names: list[str]) -> Any:
+        """A writer of lines, which has written the first."""
+        writer = csv.DictWriter(file, names, delimiter=self.separator, extrasaction="ignore")
+        writer.writeheader()
+        return writer
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         numbers = {name: value for name, value in logs.items() if is_number(value)}
         if self._writer is None:
-            self._begin(["epoch", *numbers])
+            self._writer = self._columns(self._file, ["epoch", *numbers])
         self._writer.writerow({"epoch": epoch, **{name: float(value) for name, value in numbers.items()}})
         self._file.flush()
 
