@@ -71,7 +71,7 @@ def _config(file: MappedFile, records: Mapping[str, zips.Record]) -> dict[str, A
     if record is None or record.size > LONGEST_CONFIG:
         return {}
     try:
-        config = json.loads(zips.content(file, record, LONGEST_CONFIG))
+        config = json.loads(zips.content(file, record, LONGEST_CONFIG).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise file.damaged(f"its config.json: {error}") from None
     return config if isinstance(config, dict) else {}

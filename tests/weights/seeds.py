@@ -7,6 +7,7 @@ import io
 import pickletools
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 
 import numpy as np
 from archives import legacy_content, numbers, sample_arrays, tensor, text
@@ -134,10 +135,17 @@ def zip_spots(content: bytes) -> Spots:
         ]  # as often as all of the others
 
 
+def _keras(kind: str) -> Callable[[], list[Seed]]:
+    return lambda: getattr(import_module("keras_seeds"), kind)()
+
+
 # A format's name -> what makes its seeds. Those that need an optional package import it themselves.
 FORMATS: dict[str, Callable[[], list[Seed]]] = {
     "safetensors": safetensors,
     "npz": npz_files,
     "pytorch": pytorch,
     "pytorch-legacy": pytorch_legacy,
+    "keras-h5": _keras("legacy"),
+    "keras-weights-h5": _keras("tree"),
+    "keras": _keras("archive"),
 }
