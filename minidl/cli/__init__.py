@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from minidl.cli import info, report, summary, warmup
+from minidl.cli import convert, info, report, summary, warmup
 from minidl.errors import MinidlError
 
-COMMANDS = (summary, report, info, warmup)  # in the order in which --help lists them
+COMMANDS = (summary, report, convert, info, warmup)  # in the order in which --help lists them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

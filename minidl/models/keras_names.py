@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minidl.weights import Arrays
+from minidl.weights.keras_layers import natural
 from minidl.weights.stored import Entry, release
 
 Shape = tuple[int, ...]
@@ -51,15 +52,25 @@ class Module:
 def modules_of(shapes: Mapping[str, Shape]) -> list[Module]:
     """The layers of a network, from the names and shapes of its ``state_dict``, in that order.
 
-    The layers of a VGG get Keras's names for them; others those that Keras gives to layers that have none.
+    Names in alphabetical order, as safetensors files keep them, are counted: ``features.2`` before ``features.10``, and
+    a ``classifier`` comes last. The layers of a VGG get Keras's names for them; others those that Keras gives to layers
+    that have none.
 
     >>> [module.keras for module in modules_of({"0.weight": (8, 3, 3, 3), "0.bias": (8,), "3.weight": (10, 72)})]
     ['conv2d', 'dense']
     """
-    weights = {name.rpartition(".")[0]: shape for name, shape in shapes.items() if name.endswith("weight")}
+    weights = {name.rpartition(".")[0]: shapes[name] for name in _in_order(shapes) if name.endswith("weight")}
     kinds = {m: {1: "norm", 2: "dense", 4: "conv"}[len(s)] for m, s in weights.items() if len(s) in (1, 2, 4)}
     names = _vgg_names(kinds) or _counted_names(kinds)
     return [Module(name, kind, names[name], tuple(weights[name])) for name, kind in kinds.items()]
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    """The names as they come, or if that is alphabetically, in the order of their numbers, classifiers last."""
+    names = list(names)
+    if names != sorted(names):
+        return names
+    return sorted(names, key=lambda name: (name.startswith("classifier"), natural(name, ".")))
 
 
 def _vgg_names(kinds: Mapping[str, str]) -> dict[str, str] | None:
@@ -261,7 +272,9 @@ def to_keras(arrays: Arrays) -> Arrays:
     by_name = {module.name: module for module in modules}
     flattened, channels = _flattened(modules)
     entries = {}
-    for name, shape in arrays.shapes.items():
+    shapes = arrays.shapes
+    for name in _in_order(shapes):
+        shape = shapes[name]
         owner, _, parameter = name.rpartition(".")
         module = by_name.get(owner)
         if parameter == "num_batches_tracked":

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minidl.weights import zips
-from minidl.weights.hdf5 import Tree, Window
+from minidl.weights.hdf5 import Group, Tree, Window
 from minidl.weights.hdf5 import read as read_tree
 from minidl.weights.hdf5_data import Dataset
 from minidl.weights.keras_layers import canonical, layer_names, natural, variable_names
@@ -30,6 +30,7 @@ from minidl.weights.stored import SLACK, MappedFile, Shape, Stored, stored
 LEFT_OUT = ("optimizer", "optimizer_weights")  # groups in the root
 RANDOM = "seed_generator"  # what holds a random generator's state
 LONGEST_CONFIG = 2 << 20  # bytes; as Python objects it takes some 25 times as much
+_LIST = re.compile(r"layer_names\d*")
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # of layers, in Keras 3's tree
 
 
@@ -82,12 +83,11 @@ def _weights(window: Window, config: dict[str, Any]) -> tuple[str, dict[str, Dat
     tree = read_tree(window, lambda path: path not in LEFT_OUT)
     legacy = next((root for root in ("", "model_weights") if _listed(tree, root, "layer_names")), None)
     if legacy is not None:
-        strings = tree.groups[legacy].strings
-        if strings.get("backend") == ["theano"]:
+        if tree.groups[legacy].strings.get("backend") == ["theano"]:
             raise window.file.refused("Theano wrote it, which turned the kernels of convolutions around")
         format, pairs = "keras-h5", _legacy(window.file, tree, legacy)
     elif any(path.endswith("vars") for path in tree.groups):
-        format, pairs, strings = "keras-weights-h5", _tree(tree, config), {}
+        format, pairs = "keras-weights-h5", _tree(tree, config)
     else:
         held = ", ".join(sorted([*tree.groups, *tree.datasets])[1:6])
         raise window.file.refused(
@@ -98,7 +98,11 @@ def _weights(window: Window, config: dict[str, Any]) -> tuple[str, dict[str, Dat
         if name in found:
             raise window.file.refused(f"it has two arrays named {name!r}")
         found[name] = dataset
-    return format, found, {key: strings[key][0] for key in ("backend", "keras_version") if strings.get(key)}
+    strings = tree.groups[""].strings | tree.groups.get(legacy or "", Group()).strings
+    told = {
+        key: values[0] for key, values in strings.items() if len(values) == 1 and not _LIST.fullmatch(key)
+    }
+    return format, found, told
 
 
 # ---- the legacy layout ----

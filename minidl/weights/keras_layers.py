@@ -54,10 +54,10 @@ def canonical(variable: str) -> str:
     return OLD.get(plain, plain if plain in ORDER else variable)
 
 
-def natural(path: str) -> list[tuple[str, int]]:
+def natural(path: str, separator: str = "/") -> list[tuple[str, int]]:
     """A key to sort by that counts: ``conv2d``, ``conv2d_2``, ``conv2d_10``."""
     parts = []
-    for part in path.split("/"):
+    for part in path.split(separator):
         name, number = re.fullmatch(r"(.*?)_?(\d*)", part).groups()  # type: ignore[union-attr]
         parts.append((name, int(number[:18] or 0)))
     return parts

@@ -2,7 +2,8 @@
 
 Names are ``"LAYER/kernel"``, or ``"MODEL/LAYER/kernel"`` for a layer of a model within the model; layouts are Keras's.
 Keras goes by the order of the layers in the one format, and by their classes, counted, in the other, so the arrays
-must come in the network's order. A layer's class is told from its variables: a kernel of four dimensions is a Conv2D's,
+must come in the network's order; names in alphabetical order, as safetensors files keep them, are taken in the order
+of their numbers. A layer's class is told from its variables: a kernel of four dimensions is a Conv2D's,
 of two a Dense's, and so on.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from minidl.errors import ArgumentError, MissingDependencyError, must
 from minidl.weights.files import File, is_path, replacing
-from minidl.weights.keras_layers import ORDER, VARIABLES
+from minidl.weights.keras_layers import ORDER, VARIABLES, natural
 from minidl.weights.stored import Arrays, Shape, release
 
 # What the files say of their writer: the layouts of TensorFlow (Keras 1 and Theano had others), and of Keras since 2.
@@ -120,7 +121,8 @@ def _set_names(group: Any, attribute: str, names: list[str]) -> None:
 def _tree(arrays: Mapping[str, np.ndarray]) -> Tree:
     """The names, parted at their slashes; a layer's variables in Keras's order."""
     tree: Tree = {}
-    for name in arrays:
+    names = list(arrays)
+    for name in sorted(names, key=natural) if names == sorted(names) else names:
         *scopes, variable = name.split("/")
         if not scopes or not all([*scopes, variable]):
             raise ArgumentError(
