@@ -3,6 +3,7 @@
 import importlib
 from types import ModuleType
 
+from minidl.data.cifar import CIFAR10, CIFAR100
 from minidl.data.collate import default_collate, default_convert
 from minidl.data.dataset import (
     ChainDataset,
@@ -17,10 +18,10 @@ from minidl.data.dataset import (
 from minidl.data.digits import SyntheticDigits, synthetic_digits
 from minidl.data.duplicates import near_identical
 from minidl.data.folder import ImageFolder
-from minidl.data.images import GreyImages
+from minidl.data.images import ColourImages, GreyImages
 from minidl.data.loader import DataLoader
 from minidl.data.mixup import MixUp
-from minidl.data.mnist import MNIST, mnist_or_synthetic
+from minidl.data.mnist import MNIST, FashionMNIST, mnist_or_synthetic
 from minidl.data.pictures import load_picture
 from minidl.data.sampler import (
     BatchSampler,
@@ -40,7 +41,8 @@ __all__ = [
     "get_worker_info", "WorkerInfo",
     "Sampler", "SequentialSampler", "RandomSampler", "SubsetRandomSampler", "WeightedRandomSampler", "BatchSampler",
     "ImageFolder", "load_picture", "transforms", "current_generator", "sample_stream",
-    "MNIST", "GreyImages", "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",
+    "MNIST", "FashionMNIST", "CIFAR10", "CIFAR100", "GreyImages", "ColourImages",
+    "SyntheticDigits", "synthetic_digits", "mnist_or_synthetic",
 ]  # fmt: skip
 
 

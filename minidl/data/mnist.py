@@ -1,4 +1,7 @@
-"""MNIST: 70,000 handwritten digits (LeCun, Cortes, Burges), from IDX files in a folder, the cache or the network."""
+"""MNIST: 70,000 handwritten digits (LeCun, Cortes, Burges), from IDX files in a folder, the cache or the network.
+
+And FashionMNIST, which has its format.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class MNIST(GreyImages):
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four",
         "5 - five", "6 - six", "7 - seven", "8 - eight", "9 - nine",
     ]  # fmt: skip
-    mirrors = (
+    mirrors: tuple[str, ...] = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "http://yann.lecun.com/exdb/mnist/",
@@ -91,6 +94,28 @@ class MNIST(GreyImages):
 
         urls = [mirror + name for mirror in self.mirrors]
         return hub.download(urls, folder / name, md5=self.md5[name], timeout=NETWORK_TIMEOUT)
+
+
+class FashionMNIST(MNIST):
+    """60,000 pictures of clothes to train on, or 10,000 to test on, 28x28, in MNIST's format; see :class:`MNIST`.
+
+    (Xiao et al., "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017.)
+    """
+
+    name = "FashionMNIST"
+    classes: ClassVar[list[str]] = [
+        "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ]  # fmt: skip
+    mirrors = (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    )
+    md5: ClassVar[dict[str, str]] = {  # of the published archives
+        "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+    }
 
 
 def mnist_or_synthetic(root: str | os.PathLike[str] | None = None) -> tuple[GreyImages, GreyImages]:
