@@ -25,13 +25,15 @@ from minidl.training.callbacks import (
     TensorBoard,
     TerminateOnNaN,
 )
+from minidl.training.checkpoint import Checkpoint
 from minidl.training.features import FeatureCache
 from minidl.training.history import History
 from minidl.training.predictions import Predictions
+from minidl.training.run import RunFolder
 from minidl.training.trainer import Trainer
 
 __all__ = [
     "Trainer", "History", "Predictions", "metrics", "Callback", "LambdaCallback", "EarlyStopping", "TerminateOnNaN",
     "ModelCheckpoint", "LearningRateScheduler", "ReduceLROnPlateau", "Schedule", "CSVLogger", "TensorBoard",
-    "FeatureCache",
+    "FeatureCache", "Checkpoint", "RunFolder",
 ]  # fmt: skip

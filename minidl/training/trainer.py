@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from minidl.errors import ArgumentError, DTypeError, GradError, must
 from minidl.nn import Module
 from minidl.random import default_generator
 from minidl.training import data
-from minidl.training.callbacks.base import CallbackList
+from minidl.training.callbacks.base import Callback, CallbackList
+from minidl.training.checkpoint import Checkpoint, check_state, checkpoint_file, read_checkpoint
 from minidl.training.collector import Collector, PerClass
 from minidl.training.evaluation import collect, predict, shown
 from minidl.training.features import FeatureCache
@@ -24,6 +26,7 @@ from minidl.training.losses import Loss
 from minidl.training.metrics import as_metrics
 from minidl.training.predictions import Predictions
 from minidl.training.progress import Progress
+from minidl.training.run import RunFolder
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
     "adam": optim.Adam,
@@ -48,6 +51,8 @@ class Trainer:
             a module such as ``nn.CrossEntropyLoss(label_smoothing=0.1)``; or ``function(output, target)``. It must be
             a mean over samples.
         metrics: names, Metrics, or functions; see :mod:`minidl.training.metrics`.
+        run_dir: a folder that keeps the run: settings, history, the last checkpoint and the best network, pictures.
+            Its layout: :mod:`minidl.training.run`. A :class:`RunFolder` says how often checkpoints are written.
         seed: decides the order of the samples and what is drawn while training, such as dropout. Default: they come
             from minidl's default generator. (The initial weights are the model's, made before.)
 
@@ -76,6 +81,7 @@ class Trainer:
         loss: Any = "cross_entropy",
         metrics: Iterable[Any] | Mapping[str, Any] = ("accuracy",),
         seed: int | None = None,
+        run_dir: str | os.PathLike[str] | RunFolder | None = None,
     ) -> None:
         if not isinstance(model, Module):
             got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
@@ -91,6 +97,10 @@ class Trainer:
         self.epoch = self.batch = self.steps = 0
         self.first_epoch = 0  # how many epochs earlier calls of fit have made
         self.stop_training = False
+        self._folder = RunFolder(run_dir) if isinstance(run_dir, (str, os.PathLike)) else run_dir
+        if not (self._folder is None or isinstance(self._folder, RunFolder)):
+            raise DTypeError(must("Trainer", "run_dir", "a path", type(run_dir).__name__))
+        self.run_dir = None if self._folder is None else self._folder.folder
         self._fit: Fit | None = None
         self.feature_cache: FeatureCache | None = None
 
@@ -114,7 +124,9 @@ class Trainer:
             epochs: times to go through it.
             validation_data: data to evaluate after each epoch; its numbers stand in the history as ``val_loss`` ...
             callbacks: see :mod:`minidl.training.callbacks`.
-            resume: a state to go on from, of a run with the same arguments that was interrupted.
+            resume: what a run with the same arguments, data and model is to go on from, to end with the bits that it
+                would have had: a checkpoint's path, or that of a run's folder; True for that in ``run_dir``, if there
+                is one, and a new run otherwise; or a ``state_dict()`` of a Trainer.
             cache_features: run a frozen base once for each image, and train the head on what it returned, with the
                 same result to the last bit; a :class:`FeatureCache` says how. Where the model or the data does not
                 allow it, a warning says why.
@@ -130,6 +142,8 @@ class Trainer:
         Raises:
             GradError: the model has no parameter that is trained.
             ArgumentError, DTypeError, ShapeError, DataError: arguments or data are not what they should be.
+            WeightsError: what is resumed was a run of another model, optimizer or data, or is damaged.
+            OSError: a checkpoint cannot be read, or written; the one before it is whole.
         """
         op = "Trainer.fit"
         _check(op, epochs=epochs, accumulate=accumulate, batch_size=batch_size)
@@ -141,7 +155,12 @@ class Trainer:
         validation = None
         if validation_data is not None:
             validation = data.as_loader(op, validation_data, batch_size, self._dtype)
-        recorders = [] if not verbose else [self._progress(loader, validation, epochs, verbose)]
+        recorders: list[Callback] = [] if self._folder is None else [self._folder]
+        recorders += [self._progress(loader, validation, epochs, verbose)] if verbose else []
+        callbacks = list(callbacks) if isinstance(callbacks, Iterable) else callbacks
+        if isinstance(callbacks, list):
+            recorders += [callback for callback in callbacks if isinstance(callback, Checkpoint)]
+            callbacks = [callback for callback in callbacks if not isinstance(callback, Checkpoint)]
         self._fit = Fit(
             self,
             loader,
@@ -154,11 +173,31 @@ class Trainer:
             verbose,
             self._features(cache_features),
         )
-        if resume is None:
+        state = self._state_to_resume(resume)
+        if state is None:
             self._begin()
             return self._fit.run()
-        self.load_state_dict(resume)
-        return self._fit.run(resume)
+        check_state(state, self, self._fit)
+        self.load_state_dict(state)
+        return self._fit.run(state)
+
+    def _state_to_resume(self, resume: Any) -> Any:
+        """What fit's ``resume`` stands for: a Trainer's state, or None for a new run."""
+        if resume is None or resume is False:
+            return None
+        if resume is True:
+            if self._folder is None:
+                expected = "a path where the Trainer has no run_dir"
+                raise ArgumentError(must("Trainer.fit", "resume", expected, resume))
+            if not self._folder.path.exists():
+                return None
+            resume = self._folder.path
+        if not isinstance(resume, (str, os.PathLike)):
+            return resume
+        state = read_checkpoint(resume)
+        if self._folder is not None:
+            self._folder.resume(state, checkpoint_file(resume).absolute() == self._folder.path.absolute())
+        return state
 
     def _features(self, cache_features: Any) -> FeatureCache | None:
         """Where to keep features; the one of an earlier fit, if there is one, and the user gives none."""

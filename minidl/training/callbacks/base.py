@@ -173,8 +173,8 @@ class CallbackList:
         """The states of all."""
         return [{"callback": type(c).__name__, "state": c.state_dict()} for c in self.callbacks]
 
-    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
-        """Go on from what :meth:`state_dict` returned.
+    def check_states(self, states: list[dict[str, Any]]) -> None:
+        """Raise unless ``states`` are those of callbacks like these.
 
         Raises:
             WeightsError: they are of other callbacks.
@@ -183,6 +183,10 @@ class CallbackList:
         if saved != own:
             expected = f"those of the run that goes on, [{', '.join(saved)}]"
             raise WeightsError(must("Trainer.fit", "callbacks", expected, f"[{', '.join(own)}]"))
+
+    def load_state_dict(self, states: list[dict[str, Any]]) -> None:
+        """Go on from what :meth:`state_dict` returned."""
+        self.check_states(states)
         for callback, state in zip(self.callbacks, states, strict=True):
             callback.load_state_dict(state["state"])
 
