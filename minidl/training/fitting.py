@@ -200,7 +200,7 @@ class Fit:
         from minidl.training.evaluation import collect
 
         collector = Collector(self.trainer.metrics, "val_")
-        data.set_epoch(validation, self.trainer.first_epoch + self.trainer.epoch)
+        validation.set_epoch(self.trainer.first_epoch + self.trainer.epoch)
         self.call("on_test_begin", {})
         collect("Trainer.fit", self.trainer, validation, collector, self.call, self.network_of_validation)
         logs = collector.logs()
