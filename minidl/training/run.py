@@ -254,10 +254,8 @@ def _counts(dataset: Any, classes: list[str] | None) -> list[int] | None:
 
 
 def _versions() -> dict[str, str]:
-    import minidl  # its version stands where its public names do
-
     return {
-        "minidl": minidl.__version__,
+        "minidl": sys.modules["minidl"].__version__,  # which imports this module, not the other way
         "python": platform.python_version(),
         "numpy": np.__version__,
         "numba": importlib.metadata.version("numba"),
