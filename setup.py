@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 PLOT = ["matplotlib>=3.9"]
 KERAS = ["pyfive>=1.0", "h5py>=3.11"]
 TENSORBOARD = ["tensorboardX>=2.6"]
+DOCS = ["mkdocs-material==9.*", "mkdocstrings[python]>=0.30"]
 TEST = [
     *PLOT,
     *KERAS,
@@ -58,5 +59,12 @@ setup(
         "tqdm>=4.66",
         "safetensors>=0.4.3",
     ],
-    extras_require={"plot": PLOT, "keras": KERAS, "tensorboard": TENSORBOARD, "test": TEST, "all": TEST},
+    extras_require={
+        "plot": PLOT,
+        "keras": KERAS,
+        "tensorboard": TENSORBOARD,
+        "docs": DOCS,
+        "test": TEST,
+        "all": [*TEST, *DOCS],
+    },
 )

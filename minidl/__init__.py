@@ -44,7 +44,6 @@ from minidl.grad_mode import set_grad_enabled as set_grad_enabled
 from minidl.kernels.memory import keep_freed_memory
 from minidl.kernels.threads import get_num_threads as get_num_threads
 from minidl.kernels.threads import set_num_threads as set_num_threads
-from minidl.nn.summary import summary as summary
 from minidl.ops.activation import *
 from minidl.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from minidl.ops.choice import *
@@ -96,21 +95,16 @@ from minidl.tensor import from_numpy as from_numpy
 
 __version__ = "0.1.0"
 
-_LAZY = (
-    "pretrain",
-    "testing",
-    "training",
-    "viz",
-)  # what most programs do not need is imported when it is first used
+# What most programs do not need is imported when it is first used: modules, and functions and classes of modules.
+_LAZY = ("pretrain", "testing", "training", "viz")
+_LAZY_NAMES = {"Trainer": "training", "graph": "viz", "summary": "nn.summary"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"minidl.{name}")
-    if name == "graph":
-        return importlib.import_module("minidl.viz").graph
-    if name == "Trainer":
-        return importlib.import_module("minidl.training").Trainer
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(f"minidl.{_LAZY_NAMES[name]}"), name)
     raise AttributeError(f"module 'minidl' has no attribute {name!r}")
 
 

@@ -6,10 +6,12 @@ A block that begins with the name of a file (``# name.py``) is such a file, whic
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from minidl.cli import make_parser
 from minidl.kernels.registry import operation, operations
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,21 @@ def test_code_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
             (tmp_path / file[1]).write_text(block, encoding="utf-8")
             continue
         exec(compile(block, f"{page.name}, block {number}", "exec"), namespace)
+
+
+COMMANDS = [
+    (page.name, line.partition("  #")[0].strip())
+    for page in PAGES
+    for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    for line in block.splitlines()
+    if re.match(r"(python -m )?minidl ", line)
+]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS)
+def test_commands_have_options_that_exist(page: str, command: str) -> None:
+    arguments = shlex.split(command.removeprefix("python -m ").removeprefix("minidl"))
+    assert callable(make_parser().parse_args(arguments).run)
 
 
 def test_an_operation_takes_under_15_lines() -> None:

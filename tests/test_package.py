@@ -150,7 +150,7 @@ def test_requirements(metadata: importlib.metadata.PackageMetadata) -> None:
 
 
 def test_extras(metadata: importlib.metadata.PackageMetadata) -> None:
-    assert set(metadata.get_all("Provides-Extra")) == {"plot", "keras", "tensorboard", "test", "all"}
+    assert set(metadata.get_all("Provides-Extra")) == {"plot", "keras", "tensorboard", "docs", "test", "all"}
     assert _requirements(metadata, "plot") == {"matplotlib"}
     assert _requirements(metadata, "keras") == {"pyfive", "h5py"}
     assert _requirements(metadata, "tensorboard") == {"tensorboardX"}
@@ -165,7 +165,7 @@ def test_extras(metadata: importlib.metadata.PackageMetadata) -> None:
         "h5py",
     }
     assert tools <= _requirements(metadata, "test")
-    for extra in ("plot", "keras", "tensorboard", "test"):
+    for extra in ("plot", "keras", "tensorboard", "docs", "test"):
         assert _requirements(metadata, extra) <= _requirements(metadata, "all")
 
 

@@ -16,15 +16,21 @@ from minidl.errors import MinidlError
 COMMANDS = (summary, report, convert, info, warmup)  # in the order in which --help lists them
 
 
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = argparse.ArgumentParser(prog="minidl", description="minidl's command line.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` (those of the process if None) name; returns the exit status.
 
     What the user can mend ends in one line and status 2: a wrong option, a missing or damaged file, a wrong shape.
     """
-    parser = argparse.ArgumentParser(prog="minidl", description="minidl's command line.")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_to(commands)
+    parser = make_parser()
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

@@ -5,6 +5,7 @@ The figures are matplotlib's own objects, made without pyplot: no display is nee
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Sequence
@@ -25,10 +26,23 @@ StrPath = str | os.PathLike[str]
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of ``width`` by ``height`` inches."""
     try:
-        from matplotlib.figure import Figure
+        made = _figure_class()
     except ImportError as error:
         raise MissingDependencyError("viz needs matplotlib: pip install minidl[plot]") from error
-    return Figure(figsize=(width, height), layout="constrained", dpi=120)
+    return made(figsize=(width, height), layout="constrained", dpi=120)
+
+
+def _figure_class() -> type[Figure]:
+    """matplotlib's Figure, which a notebook shows without further ado."""
+    from matplotlib.figure import Figure
+
+    class Shown(Figure):
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    return Shown
 
 
 def finished(figure: Figure, path: StrPath | None) -> Figure:

@@ -79,7 +79,9 @@ def test_the_page(run_dir: Path) -> None:
     ):  # fmt: skip
         assert expected in text
     assert "clip_norm" not in text
-    assert text.count(HOSTILE) == 4  # the network's text, a setting's name and its value, a class
+    assert (
+        text.count(HOSTILE) == 5
+    )  # the network's text, a class in two places, a setting's name and its value
     rows = [attrs for tag, attrs in page.tags if tag == "tr" and attrs.get("class") == "best"]
     assert len(rows) == 1
     assert sum(tag == "img" for tag, _ in page.tags) == 2
