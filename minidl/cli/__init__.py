@@ -10,10 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from minidl.cli import convert, info, report, summary, warmup
+from minidl.cli import convert, evaluate, finetune, info, predict, report, summary, warmup
 from minidl.errors import MinidlError
 
-COMMANDS = (summary, report, convert, info, warmup)  # in the order in which --help lists them
+# in the order in which --help lists them
+COMMANDS = (finetune, evaluate, predict, summary, report, convert, info, warmup)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minidl.data.pictures import to_rgb
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
 from minidl.ops.arguments import one_of
 from minidl.tensor import Tensor
@@ -60,9 +61,10 @@ class Preprocess:
     ``rescale``     RGB    x/255                                    224x224 whatever the proportions; nearest
     =============== ====== ======================================== ==========================================
 
-    A ``PIL.Image`` of any mode, or bytes (H, W, 3) or (H, W), is brought to that size. Tensors, bytes or floats in
-    [0, 1] as ToTensor makes them, (..., 3, H, W), keep their size; so do float arrays (H, W, 3). That serves behind
-    transforms that have already cut or stretched: ``Compose([RandomResizedCrop(224), ToTensor(), model.preprocess])``.
+    A ``PIL.Image`` of any mode (what is transparent is put on white), or bytes (H, W, 3) or (H, W), is brought to that
+    size. Tensors, bytes or floats in [0, 1] as ToTensor makes them, (..., 3, H, W), keep their size; so do float
+    arrays (H, W, 3). That serves behind transforms that have already cut or stretched:
+    ``Compose([RandomResizedCrop(224), ToTensor(), model.preprocess])``.
 
     Args:
         name: which of the three.
@@ -161,7 +163,7 @@ def _as_image(picture: Any) -> Image.Image:
     if not isinstance(picture, Image.Image):
         expected = "a PIL.Image, an array or a Tensor"
         raise DTypeError(must("preprocess", "picture", expected, type(picture).__name__))
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    return picture if picture.mode == "RGB" else to_rgb(picture)
 
 
 def _checked(x: np.ndarray) -> np.ndarray:

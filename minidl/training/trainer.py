@@ -225,8 +225,12 @@ class Trainer:
             batches += (data.batches_of(validation) or 0) / 3  # type: ignore[assignment]
         return Progress(verbose, epochs, data.samples_of(loader), batches)
 
-    def evaluate(self, data_: Any, batch_size: int = 32, verbose: int = 1) -> dict[str, Any]:
+    def evaluate(
+        self, data_: Any, batch_size: int = 32, verbose: int = 1, cache_features: bool = False
+    ) -> dict[str, Any]:
         """The loss and the metrics of the data, in evaluation mode.
+
+        ``cache_features`` takes the features that :meth:`fit` kept of these data, and keeps those that it did not.
 
         Returns:
             ``{"loss": float, each metric's name: number, "per_class": {class: {"accuracy": float, "count": int}}}``.
@@ -250,8 +254,11 @@ class Trainer:
                 update(collector.loss.count - seen, args[1])
                 seen = collector.loss.count
 
+        network = None
+        if features := self._features(cache_features):
+            network, loader, _ = features.apply(self.model, loader)
         try:
-            collect(op, self, loader, collector, call)
+            collect(op, self, loader, collector, call, network)
         finally:
             close()
         logs = collector.logs()

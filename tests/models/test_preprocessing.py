@@ -55,12 +55,16 @@ class TestValues:
     def test_pictures_of_any_mode_are_made_rgb(self, name):
         preprocess = Preprocess(name, size=8)
         rgb = Image.fromarray(picture(16, 16))
-        for mode in ("L", "RGBA", "P", "1", "CMYK"):
+        for mode in ("L", "P", "1", "CMYK"):
             other = rgb.convert(mode)
             want = preprocess(other.convert("RGB"))
             assert (preprocess(other) == want).all(), mode
         grey = np.asarray(rgb.convert("L"))
         assert (preprocess(grey) == preprocess(rgb.convert("L").convert("RGB"))).all()
+
+    def test_what_is_transparent_is_white(self, name):
+        clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+        assert (Preprocess(name)(clear) == Preprocess(name)(Image.new("RGB", (8, 8), "white"))).all()
 
     def test_does_not_change_its_argument(self, name):
         pixels = picture(8, 8)

@@ -1,0 +1,74 @@
+"""The transfer-learning examples, run as a user runs them, on a few drawn pictures."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minidl
+from minidl import models, nn
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+RECIPES = {"finetune_vgg16": "finetuned", "vgg16_pooled": "pooled"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for part, count in (("train", 3), ("validation", 2)):
+        for name, colour in (("blue", (40, 60, 220)), ("red", (220, 50, 40))):
+            (folder / part / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = np.clip(random.normal(colour, 40, (48, 60, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{i}.png")
+    return folder
+
+
+def run(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / f"{name}.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=dict(os.environ), capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe(name: str, photos: Path, tmp_path: Path) -> None:
+    done = run(name, "--data", photos, "--epochs", 2, "--limit", 4, "--out", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("no --weights: the base is random")
+    assert re.fullmatch(r"training accuracy \d\.\d{4}, loss \d+\.\d{4}", lines[-3])
+    assert re.fullmatch(r"validation accuracy \d\.\d{4}, loss \d+\.\d{4}", lines[-2])
+    file = tmp_path / "out" / f"{RECIPES[name]}.safetensors"
+    assert lines[-1] == f"wrote {file}"
+    model = minidl.load(file)
+    assert isinstance(model, nn.Sequential)
+    assert isinstance(model[0], models.VGG)
+    assert model[0].preprocess == models.Preprocess("rescale")
+    assert not any(p.requires_grad for p in model[0].parameters())
+    assert model[-2].out_features == 2
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_folder_without_photos_is_an_error_in_one_line(name: str, tmp_path: Path) -> None:
+    done = run(name, "--data", tmp_path / "none", cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"{name}\.py: error: ImageFolder: .*none.*\n", done.stderr)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_options(name: str, tmp_path: Path) -> None:
+    done = run(name, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert {"--data DIR", "--weights FILE", "--epochs N", "--limit N", "--seed N", "--out DIR"} <= set(
+        re.findall(r"^  (--\S+ \S+)", done.stdout, re.MULTILINE)
+    )
+    done = run(name, "--data", tmp_path, "--epochs", 0, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "argument --epochs: must be a whole number, at least 1, got '0'" in done.stderr
