@@ -297,7 +297,12 @@ def _entry(file: MappedFile, name: str, tensor: _Tensor, sources: Mapping[str, A
             return np.empty(shape, np.float32 if wide else storage.dtype)
         buffer, start = sources[storage.key].buffer()
         array = as_native(np.ndarray(shape, dtype, buffer, start + first, steps))
-        return widened(array) if wide else array
+        if not wide:
+            return array
+        whole = widened(array)
+        if buffer is file.content:
+            file.release(start + first, min(size, whole.nbytes))
+        return whole
 
     native = np.dtype(np.float32 if wide else storage.dtype)
     return Entry(shape, native, load, 2 if wide else 1, (storage.key, first, shape, strides))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -136,16 +136,23 @@ def read_mapped(file: MappedFile, expect: Mapping[str, Shape] | None = None) -> 
     places, metadata = _header(file.content[8 : 8 + length], length, file.size, file.name)
     entries = {}
     for name, place in places.items():
-        view = partial(file.view, place.dtype, 8 + length + place.begin, place.shape)
+        start = 8 + length + place.begin
+        view = partial(file.view, place.dtype, start, place.shape)
         if place.code == BF16:
-            entries[name] = Entry(place.shape, np.dtype(np.float32), partial(_widen, view), 2)
+            entries[name] = Entry(
+                place.shape, np.dtype(np.float32), partial(_widen, file, start, place.shape), 2
+            )
         else:
             entries[name] = Entry(place.shape, _check_dtype(file.name, name, place).newbyteorder("="), view)
     return stored(file, "safetensors", entries, metadata, expect)
 
 
-def _widen(view: Callable[[], np.ndarray]) -> np.ndarray:
-    return widened(view())
+def _widen(file: MappedFile, start: int, shape: Shape) -> np.ndarray:
+    """The float32 array of the bfloat16 there."""
+    half = file.view(np.dtype("<u2"), start, shape)
+    whole = widened(half)
+    file.release(start, half.nbytes)
+    return whole
 
 
 def _check_start(start: bytes, file: str) -> int:

@@ -111,6 +111,16 @@ class MappedFile:
         array = np.frombuffer(self.content, dtype, math.prod(shape), offset)
         return as_native(array).reshape(shape)
 
+    def release(self, begin: int, size: int) -> None:
+        """Give back the memory of bytes that were copied; the mapping reads them from the file again if need be."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            first, end = (
+                -(-begin // mmap.PAGESIZE) * mmap.PAGESIZE,
+                (begin + size) // mmap.PAGESIZE * mmap.PAGESIZE,
+            )
+            if first < end:
+                self.content.madvise(mmap.MADV_DONTNEED, first, end - first)
+
     def damaged(self, why: object) -> WeightsError:
         """The error that says so; to be raised."""
         return WeightsError(f"load: {self.name} is truncated or damaged: {why}")

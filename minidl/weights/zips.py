@@ -203,6 +203,8 @@ def chunks(file: MappedFile, record: Record) -> Iterator[bytes]:
         packed = rest or file.content[position : min(position + CHUNK, end)]
         if not rest:
             position += len(packed)
+            if inflate:
+                file.release(position - len(packed), len(packed))
         try:
             piece = inflate.decompress(packed, CHUNK) if inflate else packed
         except zlib.error as error:
@@ -272,7 +274,7 @@ def comment_of(metadata: Mapping[str, Any] | None) -> bytes:
 def metadata_of(comment: bytes) -> dict[str, Any]:
     """What :func:`comment_of` wrote; another program's comment is no error."""
     try:
-        metadata = json.loads(comment) if comment else {}
+        metadata = json.loads(comment.decode("utf-8")) if comment else {}
     except (ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, dict) else {}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,37 @@ import numpy as np
 
 from minidl.random import stream
 from minidl.weights.stored import DTYPES
+
+
+def peak_memory() -> int:
+    """Bytes that this process had at most (``ru_maxrss`` would also count those of the process that started it)."""
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+
+
+def in_child(program: str, *paths: Path) -> float:
+    """The number that a program prints, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    command = [sys.executable, "-c", program, *map(str, paths)]
+    return float(
+        subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
+    )
+
+
+READ_ALL = """
+import sys
+from archives import peak_memory
+from minidl import weights
+from minidl.errors import WeightsError
+
+for path in sys.argv[1:]:
+    try:
+        weights.read(path)
+    except WeightsError:
+        pass
+    if path == sys.argv[1]:  # a small one: imports what the reader needs
+        before = peak_memory()
+print(peak_memory() - before)
+"""  # prints by how much reading all but the first file raised the peak
 
 
 def sample_arrays() -> dict[str, np.ndarray]:

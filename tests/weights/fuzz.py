@@ -28,6 +28,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from archives import peak_memory
 from mutations import Seed, mutated
 from seeds import FORMATS
 
@@ -116,7 +117,7 @@ def work(options: argparse.Namespace) -> None:
     sys.addaudithook(watch)
     limit_memory()
     status = np.memmap(folder / f"status-{options.worker}", STATUS, "w+", shape=1)[0]
-    slowest, before = 0.0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    slowest, before = 0.0, peak_memory()
     with (folder / "failures").open("a", buffering=1) as failures:
         for number in range(options.first, options.files, options.step):
             status["number"] = number
@@ -136,8 +137,7 @@ def work(options: argparse.Namespace) -> None:
                 failures.write(json.dumps([number, f"touched: {touched}"]) + "\n")
                 touched.clear()
     faulthandler.cancel_dump_traceback_later()
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(json.dumps({"slowest": slowest, "memory": grown * 1024}), flush=True)
+    print(json.dumps({"slowest": slowest, "memory": peak_memory() - before}), flush=True)
 
 
 def supervise(options: argparse.Namespace, folder: str) -> dict[str, Any]:

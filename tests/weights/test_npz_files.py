@@ -293,7 +293,7 @@ def test_wrong_calls_of_the_writer(tmp_path: Path) -> None:
 
 
 def test_a_comment_of_others_is_no_metadata(tmp_path: Path) -> None:
-    for comment in (b"made by hand", b"[1]", b"[" * 5000, b"\xff"):
+    for comment in (b"made by hand", b"[1]", b"[" * 5000, b"\xff", b"\0{\0}"):
         assert weights.read(zip_file(tmp_path / "net", packed("w.npy", GOOD), comment=comment)).metadata == {}
 
 
