@@ -10,7 +10,8 @@
       says ``"running"``.
     - ``"started"`` and ``"changed"``: times in UTC, ``2026-03-01T12:00:00+00:00``; ``"seconds"``: of training, those
       before an interruption included; ``"epochs_done"``.
-    - ``"model"``: ``{"class", "text" (what prints), "parameters", "trainable", "frozen"}``.
+    - ``"model"``: ``{"class", "text" (what prints), "parameters", "trainable", "frozen", "input_size" (the shape of
+      one sample; null until a batch has been seen)}``.
     - ``"optimizer"``: ``{"class", "groups": [{"lr": ..., every other option, "parameters": numbers in it}]}``.
     - ``"loss"``: a name; ``"metrics"``: a list of names.
     - ``"training"``: ``{"epochs", "batch_size", "batches", "accumulate", "clip_norm", "seed", "callbacks": [names],
@@ -90,6 +91,7 @@ class RunFolder(Checkpoint):
         self._owned = False  # the run in the folder is this Trainer's
         self._rows: list[dict[str, Any]] = []
         self._best: dict[str, Any] | None = None
+        self._input_size: list[int] | None = None
         self._started = self._status = ""
         self._seconds = 0.0  # of training, before `_clock`
 
@@ -122,6 +124,10 @@ class RunFolder(Checkpoint):
         for name in (SETTINGS, HISTORY, BEST):
             clean(self.folder / name)
         self._write_settings()
+
+    def on_forward_end(self, loss: float, inputs: Any, targets: Any) -> None:  # noqa: ARG002
+        if self._input_size is None and self.fit.network is self.trainer.model:  # else these are features
+            self._input_size = [int(n) for n in getattr(inputs, "shape", ())[1:]] or None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any]) -> None:  # noqa: ARG002
         self._epoch_clock = time.monotonic()
@@ -182,6 +188,7 @@ class RunFolder(Checkpoint):
             **describe(self.trainer, self.fit),
             "best": self._best,
         }
+        settings["model"]["input_size"] = self._input_size
         with replacing(self.folder / SETTINGS) as file:
             file.write(json.dumps(plain(settings), indent=2, ensure_ascii=False).encode())
 

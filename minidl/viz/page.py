@@ -15,8 +15,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from minidl.creation import zeros
 from minidl.errors import ArgumentError, DataError, MinidlError, must
 from minidl.nn.module import Module
+from minidl.nn.summary import summary
 from minidl.serialization import load
 from minidl.tensor import Tensor
 from minidl.viz.charts import bars, curves
@@ -62,8 +64,8 @@ def report(
     Args:
         run_dir: the folder that ``Trainer(run_dir=...)`` keeps. Every picture in its ``pictures`` goes into the page.
         path: where to write; default: ``report.html`` in the folder.
-        input_size: the shape of one sample, to draw the graph of the best model. Without it, and where the model is of
-            no class that minidl can rebuild, there is no graph.
+        input_size: the shape of one sample, for the layers and the graph of the best model; default: what the settings
+            say. Where they do not, or the model is of a class that minidl cannot rebuild, there are none.
 
     Returns:
         Where it was written.
@@ -239,30 +241,31 @@ def _pictures(folder: Path) -> Iterator[str]:
 
 
 def _network(folder: Path, settings: dict[str, Any], size: Any) -> str:
-    text = _dict(settings, "model").get("text")
-    parts = [f"<pre>{escape(text)}</pre>"] if isinstance(text, str) else []
-    drawn = _graph(folder / "best.safetensors", size)
-    if drawn:
-        parts.append(f"<h2>Graph</h2>{drawn}")
-    return "<h2>Network</h2>" + "".join(parts) if parts else ""
+    """What the network is made of, and its graph, if the best model can be made again and ``size`` is known."""
+    described = _dict(settings, "model")
+    text, size = described.get("text"), size or described.get("input_size")
+    layers, drawn = _layers(folder / "best.safetensors", size)
+    shown = layers or (text if isinstance(text, str) else "")
+    parts = [f"<h2>Network</h2><pre>{escape(shown)}</pre>"] if shown else []
+    return "".join([*parts, f"<h2>Graph</h2>{drawn}" if drawn else ""])
 
 
-def _graph(best: Path, size: Any) -> str:
-    """The graph of the best model on one sample of zeros, if ``size`` is known and the file has a whole model."""
-    if size is None or not best.is_file():
-        return ""
-    from minidl.creation import zeros
-
+def _layers(best: Path, size: Any) -> tuple[str, str]:
+    """The summary of the best model, and its graph on one sample of zeros; empty where they cannot be."""
+    whole = isinstance(size, (list, tuple)) and all(type(n) is int for n in size)
+    if not whole or not best.is_file():
+        return "", ""
     try:
         model = load(best)
         if not isinstance(model, Module):
-            return ""
+            return "", ""
+        layers = str(summary(model, size, batch_size=1))
         result = model.eval()(zeros(1, *size))
         if not (isinstance(result, Tensor) and result.requires_grad):
-            return ""
-        return f'<div class="scroll">{graph(result, model).svg()}</div>'
+            return layers, ""
+        return layers, f'<div class="scroll">{graph(result, model).svg()}</div>'
     except MinidlError as error:
-        return f"<p>It could not be drawn: {escape(str(error))}</p>"
+        return "", f"<p>It could not be drawn: {escape(str(error))}</p>"
 
 
 def _rows(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

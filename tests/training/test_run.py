@@ -67,6 +67,7 @@ def test_the_files(tmp_path: Path) -> None:
     )
     assert found["model"] == {
         "class": "minidl.nn.Sequential", "text": repr(trainer.model), "parameters": 44, "trainable": 14, "frozen": 30,
+        "input_size": [4],
     }  # fmt: skip
     assert found["optimizer"]["class"] == "SGD"
     (group,) = found["optimizer"]["groups"]

@@ -171,6 +171,26 @@ def test_the_graph_says_why_it_could_not_be_drawn(run_dir: Path) -> None:
     assert "Graph" not in report(run_dir, input_size=(784,)).read_text()
 
 
+def test_a_real_run_is_reported_with_its_layers_and_graph(tmp_path: Path) -> None:
+    from minidl.training import Trainer
+
+    x, y = minidl.randn(40, 1, 4, 4), minidl.arange(40) % 2
+    model = minidl.nn.Sequential(minidl.nn.Flatten(), minidl.nn.Linear(16, 2))
+    Trainer(model, seed=0, run_dir=tmp_path / "run").fit((x, y), epochs=2, validation_data=(x, y), verbose=0)
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert settings["model"]["input_size"] == [1, 4, 4]
+    text = " ".join(_Reader(report(tmp_path / "run").read_text()).text)
+    for expected in (
+        "finished",
+        "multiply-adds",
+        "(1, 1, 4, 4) float32",
+        "1.weight",
+        "best val_loss, epoch",
+        "Adam",
+    ):
+        assert expected in text
+
+
 def test_the_command(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out.html"
     assert main(["report", str(run_dir), "--out", str(out), "--input-size", "784"]) == 0
