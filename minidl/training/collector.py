@@ -64,10 +64,16 @@ class PerClass(Metric):
 
 
 class Collector:
-    """The loss and the metrics over batches; ``prefix`` stands before their names in :meth:`logs`."""
+    """The loss and the metrics over batches; ``prefix`` stands before their names in :meth:`logs`.
 
-    def __init__(self, metrics: Iterable[Metric], prefix: str = "") -> None:
+    ``per_class``, if given, goes along, and is not in the logs.
+    """
+
+    def __init__(
+        self, metrics: Iterable[Metric], prefix: str = "", per_class: PerClass | None = None
+    ) -> None:
         self.loss = Mean()
+        self.per_class = per_class
         self.metrics = [copy.deepcopy(metric) for metric in metrics]
         self.prefix = prefix
         self.reset()
@@ -81,12 +87,14 @@ class Collector:
     def update(self, loss: float, count: int, output: Any, target: Any) -> None:
         """Count in a batch of ``count`` samples whose mean loss is ``loss``."""
         self.loss.add(loss, count)
-        if self.metrics:
+        if self.metrics or self.per_class is not None:
             if isinstance(output, Tensor):
                 output = output.detach()
             with no_grad():
                 for metric in self.metrics:
                     metric.update(output, target)
+                if self.per_class is not None:
+                    self.per_class.update(output, target)
 
     def logs(self) -> dict[str, Any]:
         """Each number by name."""

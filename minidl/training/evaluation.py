@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,15 +13,40 @@ from minidl.grad_mode import no_grad
 from minidl.nn import Module
 from minidl.tensor import Tensor
 from minidl.training import data
-from minidl.training.collector import Collector
-from minidl.training.fitting import modes_kept
+from minidl.training.callbacks.base import CallbackList
+from minidl.training.collector import Collector, PerClass
+from minidl.training.modes import modes_kept
 from minidl.training.predictions import Predictions
 from minidl.training.progress import make_bar, worded
 
 if TYPE_CHECKING:
     from minidl.training.trainer import Trainer
 
-Call = Callable[..., None]
+
+class Hooks(Protocol):
+    """What hooks are called on: a CallbackList, or several."""
+
+    def call(self, hook: str, *args: Any) -> None: ...
+
+    def wants(self, hook: str) -> bool: ...
+
+
+class Pass:
+    """A bar that shows how far an evaluation or a prediction is, and goes away."""
+
+    def __init__(self, loader: DataLoader, what: str, verbose: int) -> None:
+        self.bar = make_bar(data.samples_of(loader), verbose, desc=what, unit=" samples", leave=False)
+
+    def update(self, size: int, logs: Callable[[], dict[str, Any]] = dict) -> None:
+        """A batch of this size is done; ``logs()`` says what was measured so far."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(worded(logs()), refresh=False)
+            self.bar.update(size)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self.bar is not None:
+            self.bar.close()
 
 
 def collect(
@@ -29,8 +54,9 @@ def collect(
     trainer: Trainer,
     loader: DataLoader,
     collector: Collector,
-    call: Call,
+    hooks: Hooks,
     network: Module | None = None,
+    bar: Pass | None = None,
 ) -> None:
     """Count the loss and metrics of all batches in, in evaluation mode and without gradients.
 
@@ -42,40 +68,55 @@ def collect(
     with modes_kept(trainer.model), no_grad():
         trainer.model.eval()
         for number, batch in enumerate(loader):
-            call("on_test_batch_begin", number, {})
+            hooks.call("on_test_batch_begin", number, {})
             x, target = data.unpack(op, batch)
             output = (trainer.model if network is None else network)(x)
-            collector.update(trainer.loss(output, target).item(), data.count(x), output, target)
-            call("on_test_batch_end", number, collector.logs())
+            count = data.count(x)
+            collector.update(trainer.loss(output, target).item(), count, output, target)
+            if hooks.wants("on_test_batch_end"):
+                hooks.call("on_test_batch_end", number, collector.logs())
+            if bar is not None:
+                bar.update(count, collector.logs)
     if not collector.loss.count:
         raise DataError(f"{op}: the data gave no batch")
 
 
-def shown(loader: DataLoader, what: str, verbose: int) -> tuple[Call, Call]:
-    """How far it is, in a bar that goes away: what to call after a batch with its size and logs, and at the end."""
-    bar = make_bar(data.samples_of(loader), verbose, desc=what, unit=" samples", leave=False)
-    if bar is None:
-        return (lambda size, logs: None), (lambda: None)  # noqa: ARG005
-
-    def update(size: int, logs: dict[str, Any]) -> None:
-        bar.set_postfix_str(worded(logs), refresh=False)
-        bar.update(size)
-
-    return update, bar.close
+def evaluate(
+    trainer: Trainer,
+    loader: DataLoader,
+    callbacks: Iterable[Any],
+    verbose: int,
+    network: Module | None = None,
+) -> dict[str, Any]:
+    """The loss, the metrics, and how each class is served, of the loader's samples; ``network`` as in collect."""
+    per_class = PerClass(trainer.loss.kind)
+    collector = Collector(trainer.metrics, per_class=per_class)
+    hooks = CallbackList(callbacks, trainer, {"steps": data.batches_of(loader), "verbose": verbose})
+    bar = Pass(loader, "evaluate", verbose)
+    try:
+        hooks.call("on_test_begin", {})
+        collect("Trainer.evaluate", trainer, loader, collector, hooks, network, bar)
+    finally:
+        bar.close()
+    logs = collector.logs()
+    hooks.call("on_test_end", logs)
+    if (classes := per_class.result(data.classes_of(loader))) is not None:
+        logs["per_class"] = classes
+    return logs
 
 
 def shown_batches(loader: DataLoader, what: str, verbose: int) -> Iterator[Any]:
     """The loader's batches, with a bar that shows how far it is."""
-    update, close = shown(loader, what, verbose)
+    bar = Pass(loader, what, verbose)
     try:
         for batch in loader:
             yield batch
-            update(data.count(data.inputs(batch)[0]), {})
+            bar.update(data.count(data.inputs(batch)[0]))
     finally:
-        close()
+        bar.close()
 
 
-def predict(trainer: Trainer, loader: DataLoader, verbose: int) -> Predictions:
+def predict(trainer: Trainer, loader: DataLoader, callbacks: Iterable[Any], verbose: int) -> Predictions:
     """The outputs for all samples, in the loader's order.
 
     Raises:
@@ -84,22 +125,22 @@ def predict(trainer: Trainer, loader: DataLoader, verbose: int) -> Predictions:
     """
     outputs: list[np.ndarray] = []
     targets: list[np.ndarray] = []
-    update, close = shown(loader, "predict", verbose)
-    try:
-        with modes_kept(trainer.model), no_grad():
-            trainer.model.eval()
-            for batch in loader:
-                x, target = data.inputs(batch)
-                output = trainer.model(x)
-                if not isinstance(output, Tensor):
-                    got = type(output).__name__
-                    raise DTypeError(must("Trainer.predict", "what the model returns", "a tensor", got))
-                outputs.append(np.array(output.array))
-                if isinstance(target, Tensor):
-                    targets.append(np.array(target.array))
-                update(data.count(x), {})
-    finally:
-        close()
+    hooks = CallbackList(callbacks, trainer, {"steps": data.batches_of(loader), "verbose": verbose})
+    hooks.call("on_predict_begin", {})
+    with modes_kept(trainer.model), no_grad():
+        trainer.model.eval()
+        for number, batch in enumerate(shown_batches(loader, "predict", verbose)):
+            hooks.call("on_predict_batch_begin", number, {})
+            x, target = data.inputs(batch)
+            output = trainer.model(x)
+            if not isinstance(output, Tensor):
+                got = type(output).__name__
+                raise DTypeError(must("Trainer.predict", "what the model returns", "a tensor", got))
+            outputs.append(np.array(output.array))
+            if isinstance(target, Tensor):
+                targets.append(np.array(target.array))
+            hooks.call("on_predict_batch_end", number, {"outputs": output})
+    hooks.call("on_predict_end", {})
     if not outputs:
         raise DataError("Trainer.predict: the data gave no batch")
     known = np.concatenate(targets) if len(targets) == len(outputs) else None

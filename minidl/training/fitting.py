@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,10 @@ from minidl.random import default_generator
 from minidl.training import data
 from minidl.training.callbacks.base import Callback, CallbackList, EndTraining
 from minidl.training.collector import Collector
+from minidl.training.evaluation import collect, shown_batches
 from minidl.training.features import FeatureCache
 from minidl.training.history import History
+from minidl.training.modes import modes_kept
 
 if TYPE_CHECKING:
     from minidl.training.trainer import Trainer
@@ -79,6 +80,10 @@ class Fit:
         self.callbacks.call(hook, *args)
         self.recorders.call(hook, *args)
 
+    def wants(self, hook: str) -> bool:
+        """Whether a callback defines this hook."""
+        return self.callbacks.wants(hook) or self.recorders.wants(hook)
+
     def run(self, saved: dict[str, Any] | None = None) -> History:
         """All epochs; ``saved``, a Trainer's state, says that it goes on in the middle of a run."""
         trainer = self.trainer
@@ -100,8 +105,6 @@ class Fit:
 
     def _keep_features(self, features: FeatureCache) -> None:
         """Go through features instead of the data, as far as the model and the data allow it."""
-        from minidl.training.evaluation import shown_batches
-
         model, (train, validation) = self.trainer.model, self.plain
         progress = partial(shown_batches, verbose=self.verbose)
         self.network, self.train, cached = features.apply(model, train, progress)
@@ -129,7 +132,8 @@ class Fit:
                 self.call("on_train_batch_begin", number, {})
                 self._batch(*data.unpack("Trainer.fit", batch), last=number + 1 == self.steps)
                 trainer.batch += 1
-                self.call("on_train_batch_end", number, self.collector.logs())
+                if self.wants("on_train_batch_end"):
+                    self.call("on_train_batch_end", number, self.collector.logs())
                 if trainer.stop_training:
                     break
             if self.group_batches:
@@ -197,12 +201,10 @@ class Fit:
         self.call("on_step_end")
 
     def _validate(self, validation: DataLoader) -> dict[str, Any]:
-        from minidl.training.evaluation import collect
-
         collector = Collector(self.trainer.metrics, "val_")
         validation.set_epoch(self.trainer.first_epoch + self.trainer.epoch)
         self.call("on_test_begin", {})
-        collect("Trainer.fit", self.trainer, validation, collector, self.call, self.network_of_validation)
+        collect("Trainer.fit", self.trainer, validation, collector, self, self.network_of_validation)
         logs = collector.logs()
         self.call("on_test_end", logs)
         return logs
@@ -227,14 +229,3 @@ class Fit:
             self.validation.load_state_dict(state["validation"])
         default_generator.set_state(state["random"])
         self.resumed = True
-
-
-@contextmanager
-def modes_kept(model: Module) -> Iterator[None]:
-    """Afterwards each part of the model is in training or evaluation mode as it was before."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

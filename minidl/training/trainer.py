@@ -15,10 +15,9 @@ from minidl.errors import ArgumentError, DTypeError, GradError, must
 from minidl.nn import Module
 from minidl.random import default_generator
 from minidl.training import data
-from minidl.training.callbacks.base import Callback, CallbackList
+from minidl.training.callbacks.base import Callback
 from minidl.training.checkpoint import Checkpoint, check_state, checkpoint_file, read_checkpoint
-from minidl.training.collector import Collector, PerClass
-from minidl.training.evaluation import collect, predict, shown
+from minidl.training.evaluation import evaluate, predict
 from minidl.training.features import FeatureCache
 from minidl.training.fitting import Fit
 from minidl.training.history import History
@@ -226,7 +225,12 @@ class Trainer:
         return Progress(verbose, epochs, data.samples_of(loader), batches)
 
     def evaluate(
-        self, data_: Any, batch_size: int = 32, verbose: int = 1, cache_features: bool = False
+        self,
+        data_: Any,
+        batch_size: int = 32,
+        verbose: int = 1,
+        cache_features: bool = False,
+        callbacks: Iterable[Any] = (),
     ) -> dict[str, Any]:
         """The loss and the metrics of the data, in evaluation mode.
 
@@ -240,34 +244,14 @@ class Trainer:
         op = "Trainer.evaluate"
         _check(op, batch_size=batch_size)
         loader = data.as_loader(op, data_, batch_size, self._dtype)
-        per_class = PerClass(self.loss.kind)
-        collector = Collector([*self.metrics, per_class])
-        per_class = collector.metrics[-1]  # type: ignore[assignment]
-        callbacks = CallbackList((), self, {})
-        update, close = shown(loader, "evaluate", verbose)
-        seen = 0
-
-        def call(hook: str, *args: Any) -> None:
-            nonlocal seen
-            callbacks.call(hook, *args)
-            if hook == "on_test_batch_end":
-                update(collector.loss.count - seen, args[1])
-                seen = collector.loss.count
-
         network = None
         if features := self._features(cache_features):
             network, loader, _ = features.apply(self.model, loader)
-        try:
-            collect(op, self, loader, collector, call, network)
-        finally:
-            close()
-        logs = collector.logs()
-        logs["per_class"] = per_class.result(data.classes_of(loader))
-        if logs["per_class"] is None:
-            del logs["per_class"]
-        return logs
+        return evaluate(self, loader, callbacks, verbose, network)
 
-    def predict(self, data_: Any, batch_size: int = 32, verbose: int = 1) -> Predictions:
+    def predict(
+        self, data_: Any, batch_size: int = 32, verbose: int = 1, callbacks: Iterable[Any] = ()
+    ) -> Predictions:
         """The model's outputs for all samples, in evaluation mode and in the data's own order.
 
         Data may be inputs alone: an array x, or a Dataset of single tensors. Of a DataLoader that shuffles, the
@@ -276,7 +260,7 @@ class Trainer:
         op = "Trainer.predict"
         _check(op, batch_size=batch_size)
         loader = data.unshuffled(data.as_loader(op, data_, batch_size, self._dtype))
-        return predict(self, loader, verbose)
+        return predict(self, loader, callbacks, verbose)
 
     @property
     def network(self) -> Module:

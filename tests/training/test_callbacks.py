@@ -53,6 +53,11 @@ def bits(model: nn.Module) -> list[bytes]:
     return [tensor.array.tobytes() for tensor in model.state_dict().values()]
 
 
+kerass_warnings = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # for PyTorch
+
+
 def keras_callbacks(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     pytest.importorskip("torch", reason="Keras needs a backend")
@@ -104,6 +109,36 @@ def test_hooks_are_called_as_keras_calls_them(monkeypatch: pytest.MonkeyPatch) -
         verbose=0,
     )
     assert ours == theirs
+
+
+@kerass_warnings
+def test_evaluate_and_predict_have_hooks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    keras = keras_callbacks(monkeypatch)
+    what = ("test", "test_batch", "predict", "predict_batch")
+    names = [f"on_{part}_{when}" for part in what for when in ("begin", "end")]
+    calls: dict[Any, list[Any]] = {}
+
+    def recorder(base: type) -> Any:
+        def hook(name: str) -> Callable[..., None]:
+            def call(self: Any, *args: Any, logs: Any = None) -> None:
+                found = logs or args[-1]
+                number = args[0] if "batch" in name else None
+                calls.setdefault(base, []).append(
+                    (name, number, sorted(found) if isinstance(found, dict) else [])
+                )
+
+            return call
+
+        return type("Record", (base,), {name: hook(name) for name in names})()
+
+    trainer = Trainer(network())
+    trainer.evaluate((X, Y), batch_size=16, callbacks=[recorder(Callback)])
+    trainer.predict((X, Y), batch_size=16, callbacks=[recorder(Callback)])
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.evaluate(X, Y, batch_size=16, callbacks=[recorder(keras.callbacks.Callback)], verbose=0)
+    model.predict(X, batch_size=16, callbacks=[recorder(keras.callbacks.Callback)], verbose=0)
+    assert calls[Callback] == calls[keras.callbacks.Callback]
 
 
 def test_the_hooks_of_a_step() -> None:

@@ -169,6 +169,10 @@ class CallbackList:
         for function in self._hooks[hook]:
             function(*args)
 
+    def wants(self, hook: str) -> bool:
+        """Whether one of them defines this hook."""
+        return bool(self._hooks[hook])
+
     def state_dict(self) -> list[dict[str, Any]]:
         """The states of all."""
         return [{"callback": type(c).__name__, "state": c.state_dict()} for c in self.callbacks]
