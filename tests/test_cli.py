@@ -144,3 +144,9 @@ def test_after_warmup_nothing_is_compiled(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("", "")
     second, _ = _run("warmup", **environment)
     assert re.match(r"all [1-9]\d* kernels for float32 found compiled, in ", second.splitlines()[-1])
+
+
+def test_a_missing_file_is_told_in_one_line(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.safetensors"
+    _, err = _run("predict", str(missing), "photo.jpg", status=2)
+    assert err == f"minidl: error: {missing}: No such file or directory\n"

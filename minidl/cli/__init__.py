@@ -36,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except (MinidlError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {_in_words(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return 130
+
+
+def _in_words(error: Exception) -> str:
+    """The error without Python's "[Errno 2]"."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
