@@ -30,12 +30,13 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 OBJECTS = 20_000  # groups and datasets
 DEPTH = 32  # of groups in groups
 READS = 400_000
-BYTES = 32 << 20
+BYTES = 16 << 20
 HEADER_READS, HEADER_BYTES = (
     256,
     256 << 10,
 )  # of one object; 256 KB of empty messages become 46 MB of Python objects
 LINK_READS, LINK_BYTES = 40_000, 4 << 20  # of one group
+HEAP_BYTES = 4 << 20  # of strings in one object's attributes; of the shortest, they take 0.6 s
 SECONDS = 3.0  # of this thread's processor time: what the limits above do not catch
 NAME = 1024  # characters of a name, or of an attribute
 # Message types in an object's header
@@ -260,7 +261,7 @@ class _Walk:
                     "it keeps attributes in HDF5's dense layout: save it again with Keras, or h5py's default libver"
                 )
         found = {}
-        self._metered.allow(HEADER_READS, 16 << 20)
+        self._metered.allow(HEADER_READS, HEAP_BYTES)
         for message in header.find_msg_type(_ATTRIBUTE):
             start = message["offset_to_message"]
             name, values = self._attribute(header.msg_data[start : start + message["size"]])
@@ -304,6 +305,8 @@ class _Walk:
             return None
         values = []
         for length, address, index in struct.iter_unpack("<IQI", content[: 16 * count]):
+            if length > NAME:
+                return None
             if length and address not in self._heaps:
                 self._heaps[address] = GlobalHeap(self._metered, address).objects
             values.append(self._heaps[address][index][:length] if length else b"")

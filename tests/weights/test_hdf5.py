@@ -332,6 +332,24 @@ def test_a_circle_of_trees(tmp_path):
         assert time.process_time() - start < 5
 
 
+def test_a_heap_of_a_million_strings(tmp_path):
+    """Each of them empty; the attribute of 20 names points to it."""
+    path = written(
+        tmp_path / "w.h5", lambda f: f.attrs.update(names=np.array(["x"] * 20, h5py.string_dtype()))
+    )
+    content = bytearray(path.read_bytes())
+    size = 16 << 20
+    heap = b"GCOL\1\0\0\0" + struct.pack("<Q", size)
+    heap += b"".join(struct.pack("<HHIQ", i % 65535 + 1, 1, 0, 0) for i in range(size // 16 - 1))
+    content = content.replace(struct.pack("<Q", content.index(b"GCOL")), struct.pack("<Q", len(content)))
+    struct.pack_into("<Q", content, 40, len(content) + len(heap))  # the superblock's end of the file
+    path.write_bytes(content + heap)
+    start = time.process_time()
+    with pytest.raises(WeightsError, match="its structure has more parts than a file of weights needs"):
+        read(path)
+    assert time.process_time() - start < 2
+
+
 LIMITS = {"OBJECTS": 2, "READS": 20, "BYTES": 500, "SECONDS": 0.0, "DEPTH": 0}
 
 
