@@ -27,7 +27,7 @@ import numpy as np
 
 from minidl.weights import Arrays
 from minidl.weights.keras_layers import natural
-from minidl.weights.stored import Entry, release
+from minidl.weights.stored import Entry, as_arrays, release
 
 Shape = tuple[int, ...]
 
@@ -126,7 +126,7 @@ def vgg_modules(filters: Sequence[Sequence[int]], batch_norm: bool = False, top:
 # ---- from Keras ----
 
 
-def from_keras(arrays: Arrays, modules: Iterable[Module]) -> Arrays:
+def from_keras(arrays: Mapping[str, np.ndarray], modules: Iterable[Module]) -> Arrays:
     """Arrays of a Keras file (:func:`minidl.weights.read`) by PyTorch's names, and in its layouts.
 
     An array is translated when it is asked for. Those that fit nowhere keep their Keras names.
@@ -134,7 +134,7 @@ def from_keras(arrays: Arrays, modules: Iterable[Module]) -> Arrays:
     Args:
         modules: the network's layers: :func:`modules_of` its state_dict.
     """
-    modules = list(modules)
+    arrays, modules = as_arrays(arrays), list(modules)
     found = _matched(_layers(arrays), modules)
     entries: dict[str, Entry] = {}
     taken = set()
@@ -262,12 +262,13 @@ def _steps(channels: int, positions: int) -> list[slice]:
 # ---- to Keras ----
 
 
-def to_keras(arrays: Arrays) -> Arrays:
+def to_keras(arrays: Mapping[str, np.ndarray]) -> Arrays:
     """Arrays by PyTorch's names and in its layouts, as Keras has them; the reverse of :func:`from_keras`.
 
     The layers of a VGG get the names that Keras's VGG has, others those that Keras gives layers without names. What
     belongs to no convolution, dense layer or normalisation keeps its name.
     """
+    arrays = as_arrays(arrays)
     modules = modules_of(arrays.shapes)
     by_name = {module.name: module for module in modules}
     flattened, channels = _flattened(modules)

@@ -19,7 +19,7 @@ import numpy as np
 from minidl.errors import ArgumentError, MissingDependencyError, must
 from minidl.weights.files import File, is_path, replacing
 from minidl.weights.keras_layers import ORDER, VARIABLES, natural
-from minidl.weights.stored import Arrays, Shape, release
+from minidl.weights.stored import Shape, as_arrays, release
 
 # What the files say of their writer: the layouts of TensorFlow (Keras 1 and Theano had others), and of Keras since 2.
 BACKEND, VERSION = "tensorflow", "2.15.0"
@@ -63,8 +63,7 @@ def write_weights(
     Args, Raises: those of :func:`write_legacy`; and ArgumentError for a layer whose class its variables do not tell.
     """
     tree = _tree(arrays)
-    shapes = arrays.shapes if isinstance(arrays, Arrays) else {name: a.shape for name, a in arrays.items()}
-    paths = list(_paths(tree, shapes, "layers"))
+    paths = list(_paths(tree, as_arrays(arrays).shapes, "layers"))
     with _hdf5(f, metadata) as file:
         for path, layer, names in paths:
             group = file.create_group(f"{path}/vars")

@@ -8,6 +8,7 @@ import os
 import reprlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,19 @@ class Arrays(Mapping[str, np.ndarray]):
     def dtypes(self) -> dict[str, np.dtype]:
         """The dtype of each array; reads none."""
         return {name: entry.dtype for name, entry in self._entries.items()}
+
+
+def as_arrays(arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """Any arrays by name as :class:`Arrays`."""
+    if isinstance(arrays, Arrays):
+        return arrays
+    return Arrays(
+        {name: Entry(array.shape, array.dtype, partial(_itself, array)) for name, array in arrays.items()}
+    )
+
+
+def _itself(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 @dataclass(frozen=True)
