@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 ORIENTATION = 0x0112  # EXIF's tag
 DIRECT = (
-    "RGB",
+    "P",
     "L",
     "1",
     "CMYK",
     "YCbCr",
     "HSV",
     "RGBX",
-)  # modes without transparency that Pillow itself converts
+)  # modes that Pillow itself converts, if nothing is transparent
 
 
 def load_picture(path: str | os.PathLike[str]) -> Image:

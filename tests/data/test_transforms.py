@@ -11,7 +11,7 @@ from PIL import Image
 import minidl
 from minidl.data import transforms
 from minidl.data.transforms import functional as F
-from minidl.errors import ArgumentError, DTypeError, ShapeError
+from minidl.errors import ArgumentError, DTypeError, GradError, ShapeError
 from minidl.tensor import Tensor
 
 
@@ -240,6 +240,36 @@ def test_normalize_is_torchvisions(shape, channels_last):
     tensor = Tensor(x)
     assert transforms.Normalize(MEAN, STD, inplace=True)(tensor) is tensor
     np.testing.assert_array_equal(tensor.numpy(), expected)
+
+
+def test_compose_overwrites_only_what_it_made():
+    """ToTensor and Normalize one after the other give the same bits in fewer arrays."""
+    img = picture()
+    steps = [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
+    expected = steps[1](steps[0](img)).numpy()
+    np.testing.assert_array_equal(transforms.Compose(steps)(img).numpy(), expected)
+    again = transforms.Compose([transforms.Compose(steps[:1]), lambda x: x, steps[1]])(img)
+    np.testing.assert_array_equal(again.numpy(), expected)
+    mine = transforms.ToTensor()(img)
+    before = mine.numpy().copy()
+    transforms.Compose([transforms.RandomHorizontalFlip(0), steps[1]])(mine)
+    transforms.Compose([steps[1]])(mine)
+    np.testing.assert_array_equal(mine.numpy(), before)
+    grey = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize(0.5, 0.25), transforms.RandomErasing(0)]
+    )
+    np.testing.assert_array_equal(
+        grey(picture(mode="L")).numpy(), (F.to_tensor(picture(mode="L")).numpy() - np.float32(0.5)) * 4
+    )
+
+
+def test_normalizing_in_place_is_noticed_by_backward():
+    x = Tensor(np.ones((3, 2, 2), np.float32))
+    w = Tensor(np.ones((3, 2, 2), np.float32), requires_grad=True)
+    y = (w * x).sum()
+    transforms.Normalize(MEAN, STD, inplace=True)(x)
+    with pytest.raises(GradError, match="normalize"):
+        y.backward()
 
 
 def test_normalize_by_one_number_for_all_channels():

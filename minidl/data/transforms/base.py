@@ -17,13 +17,19 @@ class Transform:
     Attributes:
         random: False says that the result depends on the argument alone. What a transform draws, it draws from
             :func:`minidl.data.current_generator`, so that it belongs to the sample, not to the order of the calls.
+        fresh: True says that the result is nobody else's, so that the next transform may overwrite it.
     """
 
     random = False
+    fresh = False
     _shown: tuple[str, ...] = ()  # the attributes that make up its repr, and with it the name of what it does
 
     def __call__(self, img: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
+
+    def overwrite(self, img: Any) -> Any:
+        """What a call returns; it may change ``img``, which the caller has made and will not use again."""
+        return self(img)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
@@ -64,8 +70,10 @@ class Compose(_Several):
         return any(map(is_random, self.transforms))
 
     def __call__(self, img: Any) -> Any:
+        fresh = False
         for transform in self.transforms:
-            img = transform(img)
+            img = transform.overwrite(img) if fresh and isinstance(transform, Transform) else transform(img)
+            fresh = getattr(transform, "fresh", False) is True
         return img
 
 

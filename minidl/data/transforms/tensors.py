@@ -23,6 +23,8 @@ class ToTensor(Transform):
     Its memory is channels-last, as convolutions like it. See :func:`minidl.data.transforms.functional.to_tensor`.
     """
 
+    fresh = True
+
     def __call__(self, img: Any) -> Tensor:
         return F.to_tensor(img)
 
@@ -51,6 +53,10 @@ class Normalize(Transform):
 
     def __call__(self, img: Tensor) -> Tensor:
         return F.normalize(img, self.mean, self.std, self.inplace)  # type: ignore[arg-type]
+
+    def overwrite(self, img: Tensor) -> Tensor:
+        """The same, into the memory of ``img``."""
+        return F.normalize(img, self.mean, self.std, inplace=True)  # type: ignore[arg-type]
 
 
 class RandomErasing(Transform):
