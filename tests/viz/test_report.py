@@ -79,9 +79,10 @@ def test_the_page(run_dir: Path) -> None:
     ):  # fmt: skip
         assert expected in text
     assert "clip_norm" not in text
-    assert (
-        text.count(HOSTILE) == 5
-    )  # the network's text, a class in two places, a setting's name and its value
+    assert text.count(HOSTILE) == 4  # a class in two places, a setting's name and its value
+    plain = report(run_dir).read_text(encoding="utf-8")
+    assert HOSTILE not in plain
+    assert " ".join(_Reader(plain).text).count(HOSTILE) == 5  # and the network as it prints
     rows = [attrs for tag, attrs in page.tags if tag == "tr" and attrs.get("class") == "best"]
     assert len(rows) == 1
     assert sum(tag == "img" for tag, _ in page.tags) == 2
