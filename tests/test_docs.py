@@ -5,12 +5,15 @@ A block that begins with the name of a file (``# name.py``) is such a file, whic
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+import minidl.ops
 from minidl.cli import make_parser
 from minidl.kernels.registry import operation, operations
 
@@ -67,3 +70,10 @@ def test_an_operation_takes_under_15_lines() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_reference_has_all_operations() -> None:
+    reference = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    modules = [f"minidl.ops.{module.name}" for module in pkgutil.iter_modules(minidl.ops.__path__)]
+    public = [name for name in modules if getattr(importlib.import_module(name), "__all__", ())]
+    assert [name for name in public if f"::: {name}\n" not in reference] == []
