@@ -28,7 +28,9 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def make_parser(documentation: str | None, out: Path, epochs: int) -> argparse.ArgumentParser:
+def make_parser(
+    documentation: str | None, out: Path, epochs: int, preprocess: str = "rescale"
+) -> argparse.ArgumentParser:
     """The options that the examples have in common."""
     parser = argparse.ArgumentParser(
         description=(documentation or "").split("\n\n")[0],
@@ -50,7 +52,7 @@ def make_parser(documentation: str | None, out: Path, epochs: int) -> argparse.A
     add(
         "--preprocess",
         choices=("rescale", "model"),
-        default="rescale",
+        default=preprocess,
         help="what becomes of the photos: only divided by 255, or what the weights were trained on",
     )
     add("--epochs", type=positive, default=epochs, metavar="N", help="times to go through the photos")
