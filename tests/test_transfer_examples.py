@@ -17,6 +17,7 @@ from minidl import models, nn
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RECIPES = {"finetune_vgg16": "finetuned", "vgg16_pooled": "pooled"}
+EXAMPLE_NAMES = (*RECIPES, "finetune_last_block")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +56,32 @@ def test_a_recipe(name: str, photos: Path, tmp_path: Path) -> None:
     assert model[-2].out_features == 2
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.slow
+def test_the_last_block_beside_the_head_alone_and_from_scratch(photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    options = ["--epochs", 1, "--limit", 4, "--size", 64, "--out", "out"]
+    done = run("finetune_last_block", "--data", photos, *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = done.stdout.splitlines()[-5:-1]
+    assert table[0].split() == ["epochs", "training", "validation"]
+    assert [re.split(r"\s{2,}", line)[:2] for line in table[1:]] == [
+        ["head only", "1"], ["last block fine-tuned", "1"], ["from scratch", "1"],
+    ]  # fmt: skip
+    with Image.open(tmp_path / "out" / "comparison.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+    model = minidl.load(tmp_path / "out" / "finetuned.safetensors")
+    trained = {name for name, p in model.named_parameters() if p.requires_grad and name.startswith("base")}
+    assert trained == {f"base.features.{i}.{kind}" for i in (24, 26, 28) for kind in ("weight", "bias")}
+
+
+@pytest.mark.parametrize("name", EXAMPLE_NAMES)
 def test_a_folder_without_photos_is_an_error_in_one_line(name: str, tmp_path: Path) -> None:
     done = run(name, "--data", tmp_path / "none", cwd=tmp_path)
     assert done.returncode == 2
     assert re.fullmatch(rf"{name}\.py: error: ImageFolder: .*none.*\n", done.stderr)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", EXAMPLE_NAMES)
 def test_options(name: str, tmp_path: Path) -> None:
     done = run(name, "--help", cwd=tmp_path)
     assert done.returncode == 0
