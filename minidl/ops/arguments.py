@@ -288,6 +288,8 @@ def shape(op: str, sizes: Sequence[Any], argument: str = "size") -> tuple[int, .
 
 def pair(op: str, argument: str, value: Any, minimum: int) -> tuple[int, int]:
     """An int, or two: (height, width). Each at least ``minimum``."""
+    if type(value) is int and value >= minimum:
+        return value, value
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * 2
     values = values * 2 if len(values) == 1 else values
     if len(values) != 2:

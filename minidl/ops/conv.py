@@ -7,6 +7,7 @@ them is in :mod:`minidl.kernels.conv2d`.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,21 +126,26 @@ def _check_operands(op: str, input: Any, weight: Any, bias: Any, groups: int, ke
         raise ShapeError(must(op, "bias", f"{weight.shape[:1]}, one for each filter", bias.shape))
 
 
-def _padding(op: str, value: Any, kernel: Pair, stride: Pair, dilation: Pair) -> tuple[Pair, Pair]:
+@functools.lru_cache(maxsize=1024)
+def _padding(
+    op: str, value: Any, size: Pair, kernel: Pair, stride: Pair, dilation: Pair
+) -> tuple[Pair, Pair]:
     """The padding on each side, and how many of the first rows and columns of the result are then too many.
+
+    What fits once fits always, so it is remembered: the checks take as long as a small convolution.
 
     "same" needs ``dilation * (kernel - 1)`` in all. Where that is odd, PyTorch puts the odd row at the end; here it is
     put at both ends, and the first row of the result is dropped: the result is the same.
     """
-    if not isinstance(value, str):
-        return pair(op, "padding", value, 0), (0, 0)
-    one_of(op, "padding", value, ("same", "valid"))
-    if value == "valid":
-        return (0, 0), (0, 0)
-    if stride != (1, 1):
-        reject(op, "stride", "1 for padding='same'", stride)
-    height, width = (d * (k - 1) for d, k in zip(dilation, kernel, strict=True))
-    return ((height + 1) // 2, (width + 1) // 2), (height % 2, width % 2)
+    surplus = (0, 0)
+    if isinstance(value, str):
+        one_of(op, "padding", value, ("same", "valid"))
+        if value == "same" and stride != (1, 1):
+            reject(op, "stride", "1 for padding='same'", stride)
+        height, width = (d * (k - 1) * (value == "same") for d, k in zip(dilation, kernel, strict=True))
+        value, surplus = ((height + 1) // 2, (width + 1) // 2), (height % 2, width % 2)
+    _check_kernel_fits(op, size, kernel, value, dilation)
+    return value, surplus
 
 
 def _check_kernel_fits(op: str, size: Pair, kernel: Pair, padding: Pair, dilation: Pair) -> None:
@@ -156,8 +162,9 @@ def _convolve(
     kept: Kept | None = None, relu: bool = False,
 ) -> Any:  # fmt: skip
     """The convolution of N C H W images, when channels and dtypes are checked."""
-    around, surplus = _padding(op, padding, w.shape[2:], stride, dilation)
-    _check_kernel_fits(op, x.shape[2:], w.shape[2:], around, dilation)
+    if not isinstance(padding, str):
+        padding = pair(op, "padding", padding, 0)
+    around, surplus = _padding(op, padding, x.shape[2:], w.shape[2:], stride, dilation)
     geometry = (stride, around, dilation, groups)
     prepared = None
     if kept is not None and not is_forced("conv2d"):

@@ -28,8 +28,10 @@ from minidl.kernels.simd import (
 from minidl.kernels.threads import Parallel, parallel
 
 _tile = lanewise(ROWS, VECTORS)
+_narrow = lanewise(ROWS, 1)
 _few = lanewise(FEW, VECTORS)
-_patch_room = scratch(PATCH)
+_few_narrow = lanewise(FEW, 1)
+_patch_room = scratch(PATCH + columns(4))  # the last pixel's vectors may reach beyond it
 _panel_room = scratch(PIXELS_OF_GRADIENTS * columns(4))
 
 
@@ -47,6 +49,7 @@ def _multiply(
     n: Any,
     bias: Any,
     mode: Any,
+    w: Any,
 ) -> None:
     """The lanewise tile for any number of rows; see ``patches.multiply``."""
     tail, tail_targets = tail_room(pixels), tail_room(targets)
@@ -57,10 +60,16 @@ def _multiply(
                 tail[r], tail_targets[r] = p[min(r, rest - 1)], t[min(r, rest - 1)]
             p, t = tail, tail_targets
         if rest > TAIL - 2 * FEW + 1 or rest == ROWS:
-            _tile(a, p, steps, k, b, b_k, c, t, n, bias, mode)
+            if n > w:
+                _tile(a, p, steps, k, b, b_k, c, t, n, bias, mode)
+            else:
+                _narrow(a, p, steps, k, b, b_k, c, t, n, bias, mode)
         else:
             for r in range(0, rest, FEW):
-                _few(a, ahead(p, r), steps, k, b, b_k, c, ahead(t, r), n, bias, mode)
+                if n > w:
+                    _few(a, ahead(p, r), steps, k, b, b_k, c, ahead(t, r), n, bias, mode)
+                else:
+                    _few_narrow(a, ahead(p, r), steps, k, b, b_k, c, ahead(t, r), n, bias, mode)
 
 
 @jit
@@ -138,6 +147,7 @@ def _lanes_task(
                 min(width, count - lane),
                 pointer(bias, first + lane),
                 mode,
+                w,
             )
     restore_mode(state)
 
@@ -219,6 +229,7 @@ def _weights_task(
                     n,
                     pointer(sums, 0),
                     0 if number == start else ACCUMULATE,
+                    w,
                 )
     restore_mode(state)
 

@@ -19,6 +19,7 @@ _few = gathered(FEW, VECTORS)
 _few_narrow = gathered(FEW, 1)
 tail_room = scratch(TAIL)
 _copy_row = copy(VECTORS)
+_zeros_room = scratch(VECTORS * lanes(4))
 _square_room = scratch(VECTORS * lanes(4) ** 2)
 
 
@@ -115,6 +116,10 @@ def pack_panel(
     """
     (high, wide), (by_row, by_tap, by_channel, by_column) = taps, strides
     number = high * wide
+    zeros = _zeros_room(filters)
+    if n < width:
+        for j in range(width):
+            zeros[j] = 0
     for first in range(0, depth, block):
         count = min(block, depth - first)
         start, source = ahead(panel, first * number * width), ahead(filters, first * by_channel)
@@ -125,12 +130,13 @@ def pack_panel(
             c, t = e // number, e % number
             step = ahead(start, (t * count + c) * width)
             place = ahead(source, t // wide * by_row + t % wide * by_tap + c * by_channel)
+            if n < width:
+                _copy_row(step, zeros)
             if by_column == 1:
                 copy_run(step, place, n)
             else:
                 for j in range(n):
                     move(ahead(step, j), ahead(place, j * by_column))
-            clear_run(ahead(step, n), width - n)
 
 
 @jit

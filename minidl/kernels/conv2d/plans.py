@@ -132,8 +132,12 @@ def _channels(walk: Walk) -> Pair:
 
 
 def _lanes(walk: Walk, depth: int, itemsize: int) -> int:
-    """How many lanes, in whole panels, a patch holds."""
+    """How many lanes a patch holds, in whole panels; or all of them if they are few, and then pixels lie side by side
+    as they do in the image.
+    """
     width = simd.columns(itemsize)
+    if walk.groups < width:
+        return walk.groups
     area = _patch_size(walk, 1, min(walk.grid[1], simd.machine().rows)) * depth
     return min(-(-walk.groups // width), max(1, PATCH // (area * width))) * width
 

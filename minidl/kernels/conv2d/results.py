@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -164,8 +163,7 @@ def _compiled(dtype: np.dtype) -> _Compiled:
     return _Compiled(dtype)
 
 
-@dataclass(frozen=True)
-class Packed:
+class Packed(NamedTuple):
     """Filters (group, tap row, tap column, channel, column), and their panels once they are packed.
 
     Attributes:
@@ -183,22 +181,40 @@ class Packed:
 
 def prepared(walk: Walk, packed: Packed) -> Packed:
     """The same with panels, for images that are dense in memory."""
-    compiled, dtype = _compiled(packed.filters.dtype), packed.filters.dtype
-    how = plan(walk, dtype.itemsize, True, PIXELS)
-    panels = _room_for_panels(walk, how, dtype)
+    dtype = packed.filters.dtype
+    compiled, how, of_group, room, _ = _job(walk, dtype, True)
+    panels = np.empty(room, dtype)
     nothing = np.empty((0, 1, 1, 1), dtype)
-    count = walk.groups * -(-walk.columns // compiled.width)
+    count = walk.groups * of_group
     compiled.run(
         *(count, packed.filters, panels, 0, nothing, nothing, compiled.no_bias, 0),
         *(how.steps, how.pixels, how.targets, how.numbers, 1, compiled.w),
     )
-    return replace(packed, panels=panels, block=how.geometry.depth_block)
+    return packed._replace(panels=panels, block=how.geometry.depth_block)
 
 
-def _room_for_panels(walk: Walk, how: Plan, dtype: np.dtype) -> np.ndarray:
-    width = columns(dtype.itemsize)
-    depth = how.geometry.taps * how.geometry.depth
-    return np.empty(walk.groups * -(-walk.columns // width) * depth * width, dtype)
+class _Job(NamedTuple):
+    """What does not depend on the number of images, nor on what is in them.
+
+    Attributes:
+        compiled, how: the kernel and the plan.
+        panels: of a group.
+        room: elements of all groups' panels.
+        steps: of a sum.
+    """
+
+    compiled: _Compiled
+    how: Plan
+    panels: int
+    room: int
+    steps: int
+
+
+@functools.lru_cache(maxsize=4096)
+def _job(walk: Walk, dtype: np.dtype, dense: bool) -> _Job:
+    compiled, how = _compiled(dtype), plan(walk, dtype.itemsize, dense, PIXELS)
+    panels, steps = -(-walk.columns // compiled.width), how.geometry.taps * how.geometry.depth
+    return _Job(compiled, how, panels, walk.groups * panels * steps * compiled.width, steps)
 
 
 def compute(
@@ -219,15 +235,12 @@ def compute(
         bias: one element per column of all groups.
         relu: whether negative values become 0.
     """
-    compiled = _compiled(source.dtype)
-    how = plan(walk, source.itemsize, source.flags.c_contiguous, PIXELS)
-    panels = -(-walk.columns // compiled.width)
+    compiled, how, panels, size, steps = _job(walk, source.dtype, source.flags.c_contiguous)
     ready = packed.panels is not None and packed.block == how.geometry.depth_block
-    room = packed.panels if ready else _room_for_panels(walk, how, source.dtype)
+    room = packed.panels if ready else np.empty(size, source.dtype)
     numbers, blocks = shared(source.shape[0], how)
     split = split_of(blocks, walk.groups, panels)
-    work = out.size * how.geometry.taps * how.geometry.depth
-    compiled.run.sized(work, WORTH_MULTIPLICATIONS)(
+    compiled.run.sized(out.size * steps, WORTH_MULTIPLICATIONS)(
         *(0 if ready else walk.groups * panels, packed.filters, room, blocks * split, source, out),
         *(compiled.no_bias if bias is None else bias, BIAS * (bias is not None) | RELU * relu),
         *(how.steps, how.pixels, how.targets, numbers, split, compiled.w),
