@@ -6,6 +6,7 @@ import pytest
 import minidl
 from minidl.errors import KernelError
 from minidl.kernels import available, conv2d, use
+from minidl.kernels.conv2d import winograd_fused
 from minidl.kernels.registry import operation
 from minidl.kernels.threads import get_num_threads, set_num_threads
 
@@ -201,9 +202,14 @@ def test_the_policy():
     assert kernel((1, 1, 100, 100), (1, 1, 90, 90)) == "implicit_gemm"
     assert kernel((1, 4, 310, 310), (4, 4, 3, 3), dilation=(150, 150)) == "implicit_gemm"
     assert kernel((2, 32, 64, 64), (32, 1, 3, 3), 32, dilation=(20, 20)) == "direct"
-    # Winograd's from 32 channels, for weight gradients from 64; small tiles for small images; 3x3 at stride 1 only.
+    # Winograd's from 16 channels, from 32 with many others, for weight gradients then from 64; 3x3 at stride 1 only.
     assert kernel((8, 64, 28, 28), (64, 64, 3, 3)) == "winograd4"
-    assert kernel((8, 16, 28, 28), (64, 16, 3, 3)) == "direct"
+    assert kernel((8, 16, 28, 28), (64, 16, 3, 3)) == "winograd4"
+    assert kernel((8, 16, 6, 6), (64, 16, 3, 3)) == "winograd2"
+    assert kernel((8, 16, 2, 2), (64, 16, 3, 3)) == "direct"
+    assert kernel((8, 8, 28, 28), (64, 8, 3, 3)) == "winograd4"
+    assert kernel((8, 8, 7, 7), (64, 8, 3, 3)) == "direct"
+    assert kernel((8, 16, 28, 28), (256, 16, 3, 3)) == "direct"
     assert kernel((8, 512, 4, 4), (512, 512, 3, 3)) == "winograd2"
     assert kernel((8, 512, 2, 2), (512, 512, 3, 3)) == "direct"
     assert kernel((8, 64, 28, 28), (64, 64, 5, 5)) == "direct"
@@ -215,7 +221,7 @@ def test_the_policy():
     assert conv2d.policy("forward", np.dtype("float32"), *few) == "direct"
     assert conv2d.policy("input_grad", np.dtype("float32"), *few) == "dots"
     assert conv2d.policy("weight_grad", np.dtype("float32"), *few) == "direct"
-    narrow = ((8, 32, 28, 28), (32, 32, 3, 3), *rest, 1)
+    narrow = ((8, 32, 28, 28), (128, 32, 3, 3), *rest, 1)
     assert conv2d.policy("input_grad", np.dtype("float32"), *narrow) == "winograd4"
     assert conv2d.policy("weight_grad", np.dtype("float32"), *narrow) == "direct"
     assert conv2d.policy("forward", np.dtype("int64"), *narrow) == "im2col"
@@ -339,15 +345,44 @@ def test_winograd_gives_the_same_bits_on_one_thread_and_on_two(name, shape):
 
 
 @pytest.mark.parametrize("name", WINOGRAD)
-def test_winograd_gives_a_sample_the_same_bits_in_every_batch(name):
+@pytest.mark.parametrize(("c", "f"), [(48, 40), (130, 40)])
+def test_winograd_gives_a_sample_the_same_bits_in_every_batch(name, c, f):
     rng = np.random.default_rng(0)
-    x, w = rng.standard_normal((70, 48, 14, 14), np.float32), rng.standard_normal((40, 48, 3, 3), np.float32)
+    x, w = rng.standard_normal((70, c, 14, 14), np.float32), rng.standard_normal((f, c, 3, 3), np.float32)
     with use(conv2d=name):
         y = conv2d.forward(x, w, *REST)
         dx = conv2d.input_grad(y, w, x.shape, *REST)
         for part in (slice(0, 1), slice(3, 10), slice(69, 70)):
             np.testing.assert_array_equal(conv2d.forward(x[part], w, *REST), y[part])
             np.testing.assert_array_equal(conv2d.input_grad(y[part], w, x[part].shape, *REST), dx[part])
+
+
+@pytest.mark.parametrize("name", WINOGRAD)
+@pytest.mark.parametrize(
+    "shape", [(3, 16, 9, 14, 32), (1, 70, 6, 7, 5), (9, 3, 5, 20, 50), (2, 64, 14, 14, 64)]
+)
+def test_winograd_in_one_task_gives_the_bits_of_its_steps_one_by_one(name, shape, monkeypatch):
+    together = _winograd_results(name, shape)
+    calls = []
+    for function in ("convolve", "weight_gradient"):
+        monkeypatch.setattr(winograd_fused, function, lambda *args: calls.append(args) or False)
+    apart = _winograd_results(name, shape)
+    assert len(calls) == 3
+    np.testing.assert_array_equal(together[0], apart[0])
+    np.testing.assert_array_equal(together[1], apart[1])
+    # The weights' gradient is summed in other blocks of tiles.
+    np.testing.assert_allclose(together[2], apart[2], rtol=0, atol=2e-6 * np.abs(apart[2]).max())
+
+
+def test_the_policy_knows_where_winograd_is_one_task():
+    for c in range(8, 150, 4):
+        for f in range(8, 150, 4):
+            if (
+                conv2d.winograd_for("forward", (1, c, 6, 6), (f, c, 3, 3), (1, 1)) == "winograd2"
+                and min(c, f) < 128
+            ):
+                for itemsize in (4, 8):
+                    assert winograd_fused.matrices(36, c, f, itemsize, winograd_fused.ROWS)
 
 
 # As the docstrings state them: forward, input gradient, weight gradient.

@@ -23,6 +23,8 @@ from minidl.kernels.windows import Pair, Shape4
 
 # Taps of filters that the policy leaves to the implicit product.
 LARGE_FILTER = 1000
+# The length of a row of channels and one of filters, in whole panels, up to which Winograd's steps are one task.
+FUSED_ROWS = 160
 
 
 def policy(
@@ -66,28 +68,35 @@ def policy(
 def winograd_for(function: str, x_shape: Shape4, w_shape: Shape4, padding: Pair) -> str:
     """Which tile size is for images and channels of these sizes; "" if none is.
 
-    Microseconds at batch 8 for winograd4, winograd2 and direct:
+    Microseconds at batch 8 for winograd4, winograd2 and direct; with few channels on one core, where all steps are one
+    task (:mod:`minidl.kernels.conv2d.winograd_fused`), with many on two:
 
         forward, channels             4x4 pixels                   7x7                 14x14
-        16                          22 / 24 / 16          39 / 50 / 28          88 / 96 / 66
-        32                          47 / 51 / 44          79 / 97 / 89       156 / 169 / 177
-        64                          73 / 72 / 58       111 / 145 / 144       266 / 322 / 533
+        8 -> 16                     13 / 13 / 16          18 / 23 / 22          45 / 51 / 46
+        16                          14 / 14 / 21          23 / 29 / 32          57 / 65 / 80
+        32                          38 / 30 / 39          57 / 69 / 81       154 / 171 / 271
+        32 -> 64                    49 / 56 / 63        98 / 119 / 150       379 / 382 / 602
         256                     520 / 549 / 1193    1156 / 1615 / 2283    3505 / 4163 / 8266
         512                   4991 / 2876 / 4806   6713 / 7547 / 10131 17774 / 18260 / 34039
 
         weight gradient               4x4 pixels                   7x7                 14x14
-        16                          20 / 21 / 23         35 / 104 / 30        165 / 227 / 69
-        32                          57 / 32 / 52        103 / 142 / 82       246 / 383 / 215
-        64                        208 / 149 / 92       261 / 320 / 256       662 / 821 / 904
+        8 -> 16                     13 / 11 / 14          19 / 21 / 20          50 / 49 / 51
+        16                          13 / 13 / 17          24 / 28 / 29          70 / 93 / 85
+        32                          27 / 29 / 43          68 / 79 / 83       210 / 232 / 303
+        32 -> 64                    42 / 49 / 73       112 / 147 / 203       499 / 370 / 629
         256                   1740 / 1095 / 1231    2418 / 2493 / 2889    5216 / 7104 / 9982
         512                   5442 / 2661 / 5792   7977 / 7284 / 12138 17305 / 20513 / 44036
 
-    With few channels the transforms cost what the products save, and small images make no use of large tiles. A single
+    With 8 channels the transforms cost what the products save; images of 5x5 and 6x6 fill small tiles better. A single
     image of 7x7 and 512 channels takes 4903, 3401 and 2592: there the filters' transform is most of it, which
     ``prepare`` does once.
     """
     channels = min(w_shape[:2])
     side = min(size + 2 * p - 2 for size, p in zip(x_shape[2:], padding, strict=True))
+    if channels >= 8 and sum(-(-size // 32) * 32 + 16 for size in w_shape[:2]) <= FUSED_ROWS:
+        if channels < 16:
+            return "winograd4" if side >= 12 else ""
+        return "winograd2" if 5 <= side <= 6 else "winograd4" if side >= 3 else ""
     if side >= 7 and channels >= (64 if function == "weight_grad" else 32):
         return "winograd4"
     return "winograd2" if side >= 3 and channels >= 128 else ""

@@ -71,13 +71,37 @@ def _gather_task(
     v_row: Any,
     w: Any,
 ) -> None:
-    """Transform the pixels of some tiles of an image: one vector of channels at a time, into k x k matrices."""
+    begin, end = task * TILES_PER_TASK, min(count, (task + 1) * TILES_PER_TASK)
+    state = flush_denormals()
+    gather_tiles(form, x, zeros, images, pad, grid, first, begin, end, pointer(v, 0), v_step, v_row, w)
+    restore_mode(state)
+
+
+@jit
+def gather_tiles(
+    form: Any,
+    x: Any,
+    zeros: Any,
+    images: Any,
+    pad: Any,
+    grid: Any,
+    first: Any,
+    begin: Any,
+    end: Any,
+    v: Any,
+    v_step: Any,
+    v_row: Any,
+    w: Any,
+) -> None:
+    """Transform the pixels of some tiles of an image: one vector of channels at a time, into k x k matrices.
+
+    They are the tiles from ``first + begin`` to ``first + end``, and rows from ``begin`` to ``end`` of the matrices.
+    """
     (h, width, c), (down, across, step) = images, grid
     k = len(form[1])
     table = addresses(form, form[1])
     pixels, nothing = pointer(x, 0), address(pointer(zeros, 0))
-    state = flush_denormals()
-    for t in range(task * TILES_PER_TASK, min(count, (task + 1) * TILES_PER_TASK)):
+    for t in range(begin, end):
         n, place = (first + t) // (down * across), (first + t) % (down * across)
         top, left = place // across * step - pad[0], place % across * step - pad[1]
         for r in range(k):
@@ -86,9 +110,8 @@ def _gather_task(
                 found = inside and 0 <= left + s < width
                 table[r * k + s] = address(ahead(pixels, (line + left + s) * c)) if found else nothing
         for channel in range(0, c, w):
-            to = pointer(v, t * v_row + channel)
+            to = ahead(v, t * v_row + channel)
             sandwich(form, table, 0, to, v_step, channel, c - channel, to, 0)
-    restore_mode(state)
 
 
 def gather(
@@ -131,16 +154,37 @@ def _scatter_task(
     mode: Any,
     w: Any,
 ) -> None:
+    begin, end = task * TILES_PER_TASK, min(count, (task + 1) * TILES_PER_TASK)
+    state = flush_denormals()
+    scatter_tiles(form, pointer(m, 0), m_step, m_row, first, begin, end, y, images, grid, bias, mode, w)
+    restore_mode(state)
+
+
+@jit
+def scatter_tiles(
+    form: Any,
+    m: Any,
+    m_step: Any,
+    m_row: Any,
+    first: Any,
+    begin: Any,
+    end: Any,
+    y: Any,
+    images: Any,
+    grid: Any,
+    bias: Any,
+    mode: Any,
+    w: Any,
+) -> None:
     """Transform the products of some tiles to the pixels of an image, as many of them as the image has."""
     (h, width, f), (down, across, step) = images, grid
     k = len(form[0])
     table = addresses(form, form[0])
     pixels, shift = pointer(y, 0), pointer(bias, 0)
-    state = flush_denormals()
-    for t in range(task * TILES_PER_TASK, min(count, (task + 1) * TILES_PER_TASK)):
+    for t in range(begin, end):
         n, place = (first + t) // (down * across), (first + t) % (down * across)
         top, left = place // across * step, place % across * step
-        products = pointer(m, t * m_row)
+        products = ahead(m, t * m_row)
         nowhere = address(products)  # a place that has been read already
         for r in range(k):
             line = (n * h + top + r) * width
@@ -150,7 +194,6 @@ def _scatter_task(
         for channel in range(0, f, w):
             source = ahead(products, channel)
             sandwich(form, source, m_step, table, 0, channel, f - channel, shift, mode)
-    restore_mode(state)
 
 
 def scatter(
@@ -178,7 +221,7 @@ def scatter(
 
 
 @jit
-def _spread_task(strip: Any, form: Any, filters: Any, u: Any, u_step: Any, w: Any) -> None:
+def spread_strip(strip: Any, form: Any, filters: Any, u: Any, u_step: Any, w: Any) -> None:
     """Transform the filters of one vector of outputs, for every input channel, into packed panels."""
     f, c, _, _ = filters.shape
     size, width = filters.itemsize, VECTORS * w
@@ -206,7 +249,7 @@ def _spread_task(strip: Any, form: Any, filters: Any, u: Any, u_step: Any, w: An
 
 
 def spread(pool: Any, tasks: Any, form: Any, filters: Any, u: Any, u_step: Any, w: Any) -> None:
-    launch(pool, tasks, _spread_task, (form, filters, u, u_step, w))
+    launch(pool, tasks, spread_strip, (form, filters, u, u_step, w))
 
 
 @jit

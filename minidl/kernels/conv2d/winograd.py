@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.kernels.arrays import plain
+from minidl.kernels.conv2d import winograd_fused
 from minidl.kernels.conv2d.tiles import (
     PANELS_PER_TASK,
     ROWS,
@@ -62,9 +63,13 @@ LEAST, MOST, MOST_OF_GRADIENTS = 4 << 20, 16 << 20, 32 << 20
 class Filters(NamedTuple):
     """Filters (F, C, 3, 3), transformed: a matrix (C, F) for every position, packed in panels of F."""
 
-    shape: Shape4
+    source: np.ndarray
     packed: np.ndarray
     step: int
+
+    @property
+    def shape(self) -> Shape4:
+        return self.source.shape
 
 
 class Matrices:
@@ -98,28 +103,33 @@ class Winograd:
         packed = np.empty(self.n**2 * step, w.dtype)
         run = kernel(spread, w.dtype, self.n, 3)
         run.sized(w.size)(up(f, wide) // v, form_of(self.n, 3), w, packed, step, v)
-        return Filters(w.shape, packed, step)
+        return Filters(w, packed, step)
 
     def correlate(
         self,
         x: np.ndarray,
-        filters: Filters,
+        w: np.ndarray | Filters,
         padding: Pair,
         bias: np.ndarray | None = None,
         relu: bool = False,
     ) -> np.ndarray:
-        """y (N, F, OH, OW) of images x (N, C, H, W); a negative padding crops them."""
-        (f, c), n, v, dtype = filters.shape[:2], x.shape[0], lanes(x.itemsize), x.dtype
+        """y (N, F, OH, OW) of images x (N, C, H, W); a negative padding crops them. w may be transformed already."""
+        (f, c), n, v, dtype = w.shape[:2], x.shape[0], lanes(x.itemsize), x.dtype
         oh, ow = output_sizes(x.shape[2:], (3, 3), (1, 1), padding)
         y = np.empty((n, oh, ow, f), dtype)
+        mode = (0 if bias is None else BIAS) | (RELU if relu else 0)
+        shift = None if bias is None else plain(bias)
+        taps, packed = (w.source, w.packed) if isinstance(w, Filters) else (w, None)
+        if winograd_fused.convolve(plain(to_nhwc(x)), taps, packed, y, self.m, padding, shift, mode):
+            return to_nchw(y)
+        filters = w if isinstance(w, Filters) else self._transform(w)
         grid, wide = self._grid(oh, ow), VECTORS * v
         tiles, positions = n * grid[0] * grid[1], self.n**2
         room = min(max(LEAST, filters.packed.nbytes // 3), MOST)
         block = self._block(tiles, positions * (c + f) * x.itemsize, room)
         pixels, sums = Matrices(positions, block, c, dtype), Matrices(positions, block, f, dtype)
         image, results = plain(to_nhwc(x)).reshape(-1), y.reshape(-1)
-        shift = image[:0] if bias is None else plain(bias)
-        mode = (0 if bias is None else BIAS) | (RELU if relu else 0)
+        shift = image[:0] if shift is None else shift
         panels = -(-f // wide)
         groups = -(-panels // PANELS_PER_TASK)
         multiply, finish = kernel(products, dtype), kernel(scatter, dtype, self.m, self.n)
@@ -139,8 +149,9 @@ class Winograd:
 
     def input_grad(self, g: np.ndarray, w: np.ndarray, padding: Pair) -> np.ndarray:
         """dx (N, C, H, W): g correlated with the filters turned by 180 degrees, inputs and outputs exchanged."""
-        filters = self._transform(plain(w).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1])
-        return self.correlate(g, filters, (2 - padding[0], 2 - padding[1]))
+        return self.correlate(
+            g, plain(w).transpose(1, 0, 2, 3)[:, :, ::-1, ::-1], (2 - padding[0], 2 - padding[1])
+        )
 
     def weight_grad(self, x: np.ndarray, g: np.ndarray, padding: Pair) -> np.ndarray:
         """dw (F, C, 3, 3): for every position, products over all tiles; then one transform of their sums."""
@@ -149,6 +160,9 @@ class Winograd:
         tiles, positions = n * grid[0] * grid[1], self.n**2
         if not tiles:
             return np.zeros((f, c, 3, 3), dtype)
+        dw = np.empty((f, c, 3, 3), dtype)
+        if winograd_fused.weight_gradient(plain(to_nhwc(x)), plain(to_nhwc(g)), dw, self.m, padding):
+            return dw
         sums = Matrices(positions, c, f, dtype)
         room = min(max(LEAST, sums.data.nbytes), MOST_OF_GRADIENTS)
         block = self._block(tiles, positions * (c + f) * x.itemsize, room)
@@ -166,7 +180,6 @@ class Winograd:
                 gradients.data, (gradients.step, wide, gradients.row), panels, count,
                 sums.data, (sums.step, sums.row), ACCUMULATE if first else 0, v,
             )  # fmt: skip
-        dw = np.empty((f, c, 3, 3), dtype)
         finish.sized(positions * c * f)(c, form_of(3, self.n), sums.data, sums.step, sums.row, dw, v)
         return dw
 

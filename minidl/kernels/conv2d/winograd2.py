@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minidl.kernels.arrays import plain
 from minidl.kernels.conv2d import winograd_applies
 from minidl.kernels.conv2d.winograd import Filters, Winograd
 from minidl.kernels.windows import Pair, Shape4
@@ -51,8 +52,7 @@ def forward(
     relu: bool = False,
 ) -> np.ndarray:
     """Bias and ReLU are applied to a tile of y before it is stored."""
-    filters = w if isinstance(w, Filters) else _winograd.transform(w)
-    return _winograd.correlate(x, filters, padding, bias, relu)
+    return _winograd.correlate(x, w if isinstance(w, Filters) else plain(w), padding, bias, relu)
 
 
 def input_grad(
