@@ -64,7 +64,8 @@ class Op:
         vjps: one per leading argument (None for one that has no gradient), ``vjp(g, y, *args, *extras) ->
             gradient``. Only the vjps of arguments that need a gradient are called.
         joint: instead of ``vjps``, ``joint(needs, g, y, *args, *extras)`` returns a tuple with all gradients (None
-            where ``needs`` is False; one array may stand there twice), for operations whose gradients share work.
+            where ``needs`` is False; one array may stand there twice, and one of the extras may), for operations whose
+            gradients share work.
         view: the result may share memory with the first argument.
         multi: y is a tuple of outputs (so forward returns ``(outputs, *extras)``, and the vjps call it ``_y``: it is
             not kept); ``g`` is then a list with None for each output that was not used.
@@ -266,7 +267,7 @@ class Node(Spec):
                 )
             for i, gradient in enumerate(gradients):
                 if self.plan.needs[i] and gradient is not None:
-                    shared = sum(gradient is other for other in gradients) > 1
+                    shared = sum(gradient is other for other in (*gradients, *saved)) > 1
                     arrive(edges[i], gradient, gradient if shared else g)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from minidl import tape
 from minidl.errors import ArgumentError, DimensionError, DTypeError, ShapeError, must
+from minidl.kernels import take_rows
 from minidl.ops.arguments import as_int, check_broadcast, check_tensor, converted, is_array, plain
 from minidl.ops.choice import where
 from minidl.ops.permutation import _permute
@@ -68,9 +69,22 @@ def _put_forward(x: np.ndarray, value: Any, *indices: Any) -> np.ndarray:
     return y
 
 
+# From this many elements on the kernel is worth its choice.
+LARGE = 1 << 14
+
+
+def _take_forward(x: np.ndarray, *indices: Any) -> np.ndarray:
+    """Elements, or rows: those of a large batch are copied by all threads."""
+    rows = indices[0]
+    plain_rows = len(indices) == 1 and rows.ndim == 1 and rows.dtype == np.int64 and x.flags.c_contiguous
+    if plain_rows and len(x) and len(rows) * (x.size // len(x)) >= LARGE:
+        return take_rows.forward(x, rows)
+    return x[indices]
+
+
 _take = Op(
     "getitem",
-    lambda x, *indices: x[indices],
+    _take_forward,
     lambda g, _y, _x, *indices: _index_add(g, _x.shape, *indices),
 )
 _index_add: Op = Op(

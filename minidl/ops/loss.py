@@ -157,16 +157,21 @@ _bce = Op(
 )
 
 
-def _bce_with_logits_vjp(g: Any, _y: Any, x: Any, t: Any, scale: float, _want: Any, gradient: Any) -> Any:
-    return g * (scale * (_sigmoid(x) - t) if gradient is None else gradient)
+def _bce_with_logits_joint(
+    needs: Any, g: Any, _y: Any, x: Any, t: Any, scale: float, _want: Any, gradient: Any
+) -> tuple[Any, Any]:
+    """Where the loss itself is differentiated, g is 1, and the gradient is what the forward has left."""
+    of_x = of_t = None
+    if needs[0]:
+        done = gradient is not None and type(g) is np.ndarray and g == 1
+        of_x = gradient if done else g * (scale * (_sigmoid(x) - t) if gradient is None else gradient)
+    if needs[1]:
+        of_t = g * (x * -scale)
+    return of_x, of_t
 
 
 _bce_with_logits = Op(
-    "binary_cross_entropy_with_logits",
-    bce_with_logits.forward,
-    _bce_with_logits_vjp,
-    lambda g, _y, x, _t, scale, _want, _gradient: g * (x * -scale),
-    caches=1,
+    "binary_cross_entropy_with_logits", bce_with_logits.forward, joint=_bce_with_logits_joint, caches=1
 )
 
 

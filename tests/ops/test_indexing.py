@@ -141,6 +141,17 @@ def test_the_gradient_of_a_large_gather_with_repeats() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_a_large_batch_is_gathered_as_a_small_one_is(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    a = (100 * rng.standard_normal((50, 20, 40))).astype(dtype)
+    rows = rng.integers(-50, 50, 90)
+    np.testing.assert_array_equal(from_numpy(a)[rows].numpy(), a[rows])
+    np.testing.assert_array_equal(from_numpy(a.T)[:, :, rows].numpy(), a.T[:, :, rows])
+    with pytest.raises(DimensionError, match="index must be in"):
+        from_numpy(a)[np.append(rows, 50)]
+
+
 def test_an_index_changed_after_its_use_is_noticed() -> None:
     x, index = Tensor(normal(3), requires_grad=True), from_numpy(np.array([0, 1]))
     y = getitem(x, index)

@@ -537,3 +537,31 @@ def test_factors_must_fit_the_input(name: str, shape: tuple[int, ...]) -> None:
     x = np.full((3, 2), 0.5)
     with pytest.raises(ShapeError, match=rf"{name}: .* must be broadcastable"):
         getattr(loss, name)(from_numpy(x), from_numpy(x), from_numpy(np.ones(shape)))
+
+
+def test_the_gradient_that_the_forward_left_is_nobody_elses() -> None:
+    """It goes to the input as it is, and must not be added to when it comes a second time."""
+    rng = np.random.default_rng(0)
+    a, t = rng.standard_normal((40, 50)).astype(np.float32), rng.random((40, 50), np.float32)
+    x = from_numpy(a.copy()).requires_grad_()
+    y = loss.binary_cross_entropy_with_logits(x, from_numpy(t))
+    once = (1 / (1 + np.exp(-a.astype(np.float64))) - t) / a.size
+    for times in (1, 2, 3):
+        y.backward(retain_graph=True)
+        np.testing.assert_allclose(x.grad.numpy(), times * once, atol=1e-9)
+    x.grad.zero_()
+    y.backward(retain_graph=True)
+    np.testing.assert_allclose(x.grad.numpy(), once, atol=1e-9)
+    y.backward(from_numpy(np.array(3, np.float32)))
+    np.testing.assert_allclose(x.grad.numpy(), 4 * once, atol=1e-9)
+
+
+def test_logits_that_are_used_twice_get_both_gradients() -> None:
+    a = np.random.default_rng(0).standard_normal(30).astype(np.float32)
+    x = from_numpy(a.copy()).requires_grad_()
+    y = x * 1.0
+    total = loss.binary_cross_entropy_with_logits(y, from_numpy(np.ones_like(a)), reduction="sum") + y.sum()
+    want = 1 / (1 + np.exp(-a.astype(np.float64)))
+    for times in (1, 2):
+        total.backward(retain_graph=True)
+        np.testing.assert_allclose(x.grad.numpy(), times * want, atol=1e-5)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from minidl.kernels.cases import activations, convolutions, losses, matmul, norms, optimizer_steps, pooling
+from minidl.kernels.cases import (
+    activations,
+    convolutions,
+    losses,
+    matmul,
+    norms,
+    optimizer_steps,
+    pooling,
+    rows,
+)
 from minidl.kernels.cases.case import Case
 
 __all__ = ["CASES", "Case"]
@@ -17,4 +26,5 @@ CASES: dict[str, Callable[[], Iterator[Case]]] = {
     **losses.CASES,
     **norms.CASES,
     **optimizer_steps.CASES,
+    **rows.CASES,
 }
