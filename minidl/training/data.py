@@ -52,7 +52,7 @@ def as_loader(
 def _dataset(op: str, data: Any, dtype: np.dtype) -> Any:
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(_tensor(op, "data", data, dtype))
-    if isinstance(data, (tuple, list)):
+    if isinstance(data, (tuple, list)) and not (data and isinstance(data[0], (tuple, list))):
         if len(data) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in data):
             got = f"a {type(data).__name__} of {', '.join(type(part).__name__ for part in data[:4]) or 'nothing'}"
             raise DTypeError(must(op, "data", EXPECTED, got))
@@ -64,7 +64,17 @@ def _dataset(op: str, data: Any, dtype: np.dtype) -> Any:
         return data
     if isinstance(data, IterableDataset):
         return data
-    raise DTypeError(must(op, "data", EXPECTED, "None" if data is None else type(data).__name__))
+    raise DTypeError(must(op, "data", EXPECTED, named(data)))
+
+
+def named(value: Any) -> str:
+    """What an error calls it: its class, with its module where another library may have one of the same name."""
+    cls = type(value)
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
 
 
 def _tensor(op: str, name: str, array: Any, dtype: np.dtype) -> Tensor:

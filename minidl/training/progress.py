@@ -86,7 +86,11 @@ class Progress(Callback):
             self.bar.write(text, file=sys.stdout)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any]) -> None:  # noqa: ARG002
-        self.bar = make_bar(self.samples, self.verbose, desc=self._name(epoch), unit=f" {self.unit}")
+        done, steps = self.trainer.batch, self.params.get("steps")
+        options = {"initial": self.samples * done // steps} if self.samples and steps and done else {}
+        self.bar = make_bar(
+            self.samples, self.verbose, desc=self._name(epoch), unit=f" {self.unit}", **options
+        )
         self.start = self.spoke = time.perf_counter()
         self.seen = 0
         self.clock: float | None = None

@@ -83,8 +83,7 @@ class Trainer:
         run_dir: str | os.PathLike[str] | RunFolder | None = None,
     ) -> None:
         if not isinstance(model, Module):
-            got = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
-            raise DTypeError(must("Trainer", "model", "an nn.Module", got))
+            raise DTypeError(must("Trainer", "model", "a minidl.nn.Module", data.named(model)))
         if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool)):
             raise DTypeError(must("Trainer", "seed", "an int or None", type(seed).__name__))
         self.model = model
@@ -322,7 +321,7 @@ def as_optimizer(optimizer: Any, model: Module) -> optim.Optimizer | None:
             raise ArgumentError(must("Trainer", "optimizer", f"one of {expected}", repr(optimizer) + hint))
         optimizer = OPTIMIZERS[optimizer.lower()]
     elif not callable(optimizer):
-        raise DTypeError(must("Trainer", "optimizer", f"one of {expected}", type(optimizer).__name__))
+        raise DTypeError(must("Trainer", "optimizer", f"one of {expected}", data.named(optimizer)))
     parameters = list(model.parameters())
     if not parameters:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from minidl import nn
-from minidl.training import Trainer
+from minidl.training import Callback, Trainer
 from minidl.training.progress import Progress, duration, worded
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
@@ -53,6 +54,25 @@ def test_a_bar_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: py
     assert "epoch 1/2: 100%" in out
     assert "epoch 2/2, validation" in out
     assert re.search(r"40/40 \[\d\d:\d\d<\d\d:\d\d, .* images/s, loss .*, val_accuracy 0\.\d{4}\]", out)
+
+
+def test_a_bar_goes_on_where_the_run_does(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one of three batches done, of 40 samples."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    state: list[Any] = []
+
+    class Save(Callback):
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+            if batch == 0 and not state:
+                state.append(copy.deepcopy(self.trainer.state_dict()))
+
+    trainer = Trainer(nn.Linear(4, 3))
+    trainer.fit((X, Y), verbose=0, batch_size=16, callbacks=[Save()])
+    capsys.readouterr()
+    trainer.fit((X, Y), verbose=1, batch_size=16, callbacks=[Save()], resume=state[0])
+    assert "epoch 1/1:  32%" in capsys.readouterr().out
 
 
 class Clock:

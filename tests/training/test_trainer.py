@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -73,6 +74,18 @@ def test_arrays_loaders_and_datasets_give_the_same() -> None:
         Trainer(model, seed=4).fit(data, epochs=2, verbose=0)
         results.append(bits(model))
     assert results[0] == results[1] == results[2]
+
+
+def test_a_list_of_pairs_is_a_dataset() -> None:
+    x, y = problem()
+    listed, whole = network(), network()
+    Trainer(listed, seed=2).fit([(row, int(label)) for row, label in zip(x, y, strict=True)], verbose=0)
+    Trainer(whole, seed=2).fit((x, y), verbose=0)
+    assert bits(listed) == bits(whole)
+
+
+def test_minidl_has_it() -> None:
+    assert minidl.Trainer is Trainer
 
 
 def test_arrays_take_the_models_dtype() -> None:
@@ -351,7 +364,7 @@ def test_ctrl_c_leaves_a_history_and_closed_callbacks() -> None:
     class Interrupt(Callback):
         def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
             if self.trainer.epoch == 2:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
         def on_train_end(self, logs: dict[str, Any]) -> None:
             calls.append("end")
@@ -404,7 +417,11 @@ def minidl_copy(state: Any) -> Any:
 
 X, Y = problem()
 CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: Trainer(nn.Linear), DTypeError, "Trainer: model must be an nn.Module, got the class Linear"),
+    (
+        lambda: Trainer(nn.Linear),
+        DTypeError,
+        "Trainer: model must be a minidl.nn.Module, got the class Linear",
+    ),
     (lambda: Trainer(network(), "adan"), ArgumentError, "got 'adan'; near it: 'adam'"),
     (lambda: Trainer(network(), 0.1), DTypeError, "Trainer: optimizer must be one of 'adam', .*, got float"),
     (
@@ -436,6 +453,14 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: Trainer(network(), seed="a"), DTypeError, "Trainer: seed must be an int or None, got str"),
     (lambda: Trainer(network()).fit("train"), DTypeError, r"data must be a DataLoader, .* \(x, y\), got str"),
+    (
+        lambda: Trainer(History()),
+        DTypeError,
+        "must be a minidl.nn.Module, got minidl.training.history.History",
+    ),
+    (lambda: Trainer(network()).fit(History), DTypeError, r"arrays \(x, y\), got the class History"),
+    (lambda: Trainer(network()).fit(iter([])), DTypeError, r"arrays \(x, y\), got list_iterator"),
+    (lambda: Trainer(network()).fit([]), DTypeError, "got a list of nothing"),
     (lambda: Trainer(network()).fit(None), DTypeError, "data must be a DataLoader, .*, got None"),
     (lambda: Trainer(network()).fit(X), DTypeError, "a batch must be an input and its target, got 1 parts"),
     (lambda: Trainer(network()).fit((X, Y, Y)), DTypeError, "got a tuple of ndarray, ndarray, ndarray"),
