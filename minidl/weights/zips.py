@@ -183,9 +183,8 @@ def check_sum(file: MappedFile, record: Record) -> None:
 
 
 def _compare(file: MappedFile, record: Record, checksum: int) -> None:
-    if (
-        checksum != record.checksum and record.checksum
-    ):  # PyTorch writes 0 where it is told not to compute them
+    # PyTorch writes 0 where it is told not to compute them.
+    if checksum != record.checksum and record.checksum:
         raise file.damaged(f"the bytes of its entry {record.name!r} have changed (CRC-32)")
 
 
