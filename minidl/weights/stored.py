@@ -237,7 +237,10 @@ class Difference:
 def _listed(names: tuple[str, ...] | list[str], most: int = 20) -> str:
     """The names, as long as they can be read."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(name[:200] for name in names[:most]) + more
+    cut = (name[:200] for name in names[:most])
+    return (
+        ", ".join(name if name.isprintable() else repr(name) for name in cut) + more
+    )  # a name can hold anything
 
 
 def compare(shapes: Mapping[str, Shape], expect: Mapping[str, Shape]) -> Difference:

@@ -7,27 +7,34 @@ import io
 import json
 import pickle
 import tarfile
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from archives import assert_same, packed, sample_arrays, zip_file
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
+from hypothesis.extra.numpy import arrays as arrays_of
 
 import minidl
 from minidl import weights
 from minidl.errors import ArgumentError, DTypeError, WeightsError
-from minidl.weights import formats
+from minidl.weights import formats, zips
+from minidl.weights.stored import DTYPES
 
-FORMATS = ["safetensors", "npz"]
+FORMATS = ["safetensors", "npz", "pytorch"]
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_was_written_is_read(format: str, tmp_path: Path) -> None:
     arrays = sample_arrays()
-    weights.write(tmp_path / f"net.{format}", arrays, metadata={"classes": "cat, dog"})
-    read = weights.read(tmp_path / f"net.{format}")
+    path = tmp_path / f"net.{format}".replace("pytorch", "pth")
+    weights.write(path, arrays, metadata={"classes": "cat, dog"})
+    read = weights.read(path)
     assert (read.format, read.metadata) == (format, {"classes": "cat, dog"})
-    assert read.file == str(tmp_path / f"net.{format}")
+    assert read.file == str(path)
     assert_same(read.arrays, arrays)
 
 
@@ -86,6 +93,30 @@ def test_expect_lists_all_that_differs(format: str, tmp_path: Path) -> None:
     )
     with pytest.raises(WeightsError, match=message + r"not \[3, 2\]$"):
         weights.read(tmp_path / "net", expect={"a": (3, 2), "b": (4,), "d": ()})
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@given(
+    arrays=st.dictionaries(
+        st.text("abc/._ é", min_size=1).filter(lambda name: not zips.unsafe(name)),
+        st.sampled_from(DTYPES).flatmap(lambda dtype: arrays_of(dtype, array_shapes(min_dims=0, min_side=0))),
+        max_size=4,
+    )
+)
+def test_any_arrays_come_back_with_the_same_bits(format: str, arrays: dict[str, np.ndarray]) -> None:
+    """Of any names, dtypes and shapes, NaNs with their payload among them."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights.write(Path(folder, "net"), arrays, format)
+        read = weights.read(Path(folder, "net"), expect={name: array.shape for name, array in arrays.items()})
+        assert set(read.arrays) == set(arrays)
+        for name, array in arrays.items():
+            assert read.arrays[name].dtype == array.dtype
+            assert read.arrays[name].shape == array.shape
+            assert read.arrays[name].tobytes() == array.tobytes()
+
+
+def test_names_that_are_no_text_are_shown_as_such() -> None:
+    assert str(weights.compare({"\x1b[2J": (1,)}, {})) == r"unexpected: '\x1b[2J'"
 
 
 def test_long_lists_of_differences_are_cut() -> None:
