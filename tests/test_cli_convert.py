@@ -97,6 +97,23 @@ def test_the_preprocessing_goes_along(tmp_path, capsys):
     assert weights.read(tmp_path / "keras.safetensors").metadata["preprocessing"] == "keras"
 
 
+@pytest.mark.parametrize("weight_set", ["keras", "torchvision"])
+def test_networks_that_minidl_saved(tmp_path, capsys, weight_set):
+    """Their structure tells the preprocessing, which the new file keeps; the structure itself does not fit there."""
+    import minidl
+    from minidl import models, nn
+
+    with nn.init.skipped():
+        model = models.vgg11(include_top=False, weight_set=weight_set)
+    minidl.save(model, tmp_path / "a.safetensors")
+    convert(capsys, tmp_path / "a.safetensors", tmp_path / "b.weights.h5")
+    assert weights.read(tmp_path / "b.weights.h5").metadata == {"preprocessing": weight_set}
+    again = models.vgg11(weights=tmp_path / "b.weights.h5", include_top=False)
+    assert again.weight_set == weight_set
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(again.state_dict()[name].numpy(), value.numpy())
+
+
 def test_layers_without_names(tmp_path, capsys):
     """Counted classes need --arch; without, they stay as they are."""
     arrays = {f"conv2d_{i}/kernel" if i else "conv2d/kernel": np.full((3, 3, 2, 2), i) for i in range(13)}

@@ -90,9 +90,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _text(metadata: dict[str, Any]) -> dict[str, str]:
     """What every format can keep, without what describes the old file alone."""
-    return {
+    told = {
         key: value for key, value in metadata.items() if isinstance(value, str) and key not in OF_THE_FILE
     }
+    if match := re.search(r'"weight_set"[:, ]+"(keras|torchvision)"', str(metadata.get(KEY, ""))):
+        told[SET] = match[1]  # of a network that minidl.save wrote
+    return told
 
 
 def _format(path: Path) -> str:

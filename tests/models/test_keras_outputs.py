@@ -130,6 +130,20 @@ def test_keras_loads_what_minidl_writes(tmp_path, ending, top):
     assert_close(of_minidl(model, images()), of_keras(reference, images()))
 
 
+def test_keras_loads_by_name_from_the_legacy_layout(tmp_path):
+    """Keras's loader by name, which takes the layers of a base into a model with another head."""
+    import h5py
+    from keras.src.legacy.saving import legacy_h5_format
+
+    base = keras_vgg(top=False)
+    weights.write(tmp_path / "w.h5", weights.read(save(base, tmp_path, ".keras")).arrays)
+    other = randomised(keras_vgg(top=True))
+    with h5py.File(tmp_path / "w.h5") as file:
+        legacy_h5_format.load_weights_from_hdf5_group_by_name(file, other)
+    cut = keras.Model(other.inputs[0], other.get_layer("block5_pool").output)
+    assert_close(of_keras(cut, images()), of_keras(base, images()), 0)
+
+
 def test_keras_loads_other_layers_from_minidl(tmp_path):
     reference, _ = other_networks()
     stored = weights.read(save(reference, tmp_path, ".keras"))
