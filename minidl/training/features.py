@@ -191,7 +191,7 @@ def _trial(model: nn.Module, parts: Parts, loader: DataLoader) -> np.ndarray:
     What a module of the user's does is not known, so it is tried: whether the halves make the whole, whether training
     mode, the batch and random numbers matter.
     """
-    size = min(8, len(loader.dataset))
+    size = min(4, len(loader.dataset))  # few: it costs three to four times as many runs of the base
     batch = default_collate([loader.dataset[i] for i in range(size)])
     if not (isinstance(batch, (tuple, list)) and [type(part) for part in batch] == [Tensor, Tensor]):
         raise CannotCache("the samples are not pairs of one tensor and one target")

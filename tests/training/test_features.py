@@ -144,7 +144,7 @@ def flat(count: int = 50, seed: int = 0) -> TensorDataset:
     return TensorDataset(Tensor(random.random((count, 4), np.float32)), Tensor(random.integers(0, 2, count)))
 
 
-TRIAL = 8 + 8 + 4 + 8  # samples that go through the base to see whether it can be kept
+TRIAL = 4 + 4 + 2 + 4  # samples that go through the base to see whether it can be kept
 
 
 def test_the_base_runs_once_for_each_sample(counting: nn.Sequential) -> None:
