@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 PLOT = ["matplotlib>=3.9"]
 KERAS = ["pyfive>=1.3,<2", "h5py>=3.11"]  # of pyfive, the parts below its interface are used, too
 TENSORBOARD = ["tensorboardX>=2.6"]
-DOCS = ["mkdocs-material==9.*", "mkdocstrings[python]>=0.30"]
+DOCS = ["mkdocs-material==9.*", "mkdocstrings[python]==1.*"]
 TEST = [
     *PLOT,
     *KERAS,
