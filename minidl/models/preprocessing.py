@@ -106,11 +106,13 @@ class Preprocess:
             if picture.ndim != 3 or picture.shape[2] != 3:
                 raise ShapeError(must("preprocess", "an array", "(H, W, 3)", picture.shape))
             return self._of_tensor(picture.transpose(2, 0, 1))  # (3, H, W)
-        return self._of_bytes(np.asarray(self._resized(_as_image(picture))))
+        return self._of_bytes(np.asarray(self.resized(picture)))
 
-    def _resized(self, image: Image.Image) -> Image.Image:
+    def resized(self, picture: Any) -> Image.Image:
+        """What of a ``PIL.Image``, or of bytes, the network sees: brought to its size, its values as they were."""
         from PIL.Image import Resampling
 
+        image = _as_image(picture)
         resampling = getattr(Resampling, self.interpolation.upper(), None)
         if resampling is None:
             names = ", ".join(repr(name.lower()) for name in Resampling.__members__)

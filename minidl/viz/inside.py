@@ -194,8 +194,8 @@ def plot_grad_cam(
 
     Args:
         photo: a file, or one of Pillow's images; or a Tensor or array that the network takes as it is.
-        preprocess: what makes a Tensor of the photo; default: ``model.preprocess``. If it has ``transforms``, as a
-            Compose has, the photo is shown as the last of them that gives a picture leaves it.
+        preprocess: what makes a Tensor of the photo; default: ``model.preprocess``. The photo is shown as that cuts it,
+            if it is a model's preprocess, or a Compose: as the last transform that gives a picture leaves it.
         path: also save the figure there; the ending says in which format.
 
     ``model``, ``layer`` and ``target`` are those of :func:`grad_cam`.
@@ -233,6 +233,8 @@ def _prepare(model: Module, photo: Any, preprocess: Any) -> tuple[np.ndarray, An
         raise ArgumentError(must("plot_grad_cam", "preprocess", expected, "None"))
     shown = image = photo
     for transform in getattr(preprocess, "transforms", [preprocess]):
+        if isinstance(image, Image.Image) and hasattr(transform, "resized"):
+            shown = transform.resized(image)  # what a model's preprocess leaves of it
         image = transform(image)
         shown = image if isinstance(image, Image.Image) else shown
     return np.asarray(shown.convert("RGB")) / np.float32(255), image

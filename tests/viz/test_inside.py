@@ -188,6 +188,19 @@ def test_grad_cam_over_a_photo(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_matplotlib")
+def test_the_map_lies_over_what_a_models_preprocess_leaves_of_the_photo() -> None:
+    """torchvision's cuts out the middle of 224 by 224 pixels, of 256 for the shorter side: here halved, 12 of 13."""
+    from minidl.models.preprocessing import Preprocess
+
+    pixels = np.zeros((26, 13, 3), "uint8")
+    pixels[7:19] = np.arange(12, dtype="uint8")[:, None, None] + 100
+    model = network()
+    model.preprocess = Preprocess("torchvision", size=12)
+    shown = np.asarray(plot_grad_cam(model, Image.fromarray(pixels)).axes[1].images[0].get_array())
+    np.testing.assert_array_equal(np.rint(255 * shown), pixels[7:19, :12])
+
+
+@pytest.mark.usefixtures("_matplotlib")
 def test_grad_cam_over_what_the_network_takes(image: np.ndarray) -> None:
     figure = plot_grad_cam(network(), image - 0.5)
     shown = np.asarray(figure.axes[0].images[0].get_array())
