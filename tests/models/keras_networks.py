@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
+import pytest
 
 import minidl
 from minidl import nn
 from minidl.random import stream
+
+# pytest imports this file too, in its search for doctests.
+pytest.importorskip("torch", reason="Keras's backend here")
+os.environ.setdefault("KERAS_BACKEND", "torch")
+keras = pytest.importorskip("keras", reason="makes the networks")
+layers = keras.layers
 
 COUNTS = (2, 2, 3, 3, 3)  # convolutions in each block of VGG16
 WIDTHS = (4, 6, 8, 10, 12)  # their filters here
