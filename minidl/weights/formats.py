@@ -171,8 +171,6 @@ def _recognised(file: MappedFile) -> str:
         kind = "pytorch-legacy"
     else:
         raise WeightsError(must("load", file.name, "a weight file", looks_like(start, file.content[-8:])))
-    if kind not in READERS:
-        raise file.refused(f"it is of the format {kind!r}, which minidl does not read")
     return kind
 
 

@@ -185,8 +185,6 @@ def _identified(file: MappedFile, identity: Any, length: int, found: dict[str, _
             pass
         case ("storage", Global(name), str(key), str(), int(count), view) if length == 6:
             pass
-        case ("storage", Global(name), int(number), str(), int(count), view) if length == 6:
-            key = str(number)
         case _:
             raise file.damaged(f"one of its storages is {short(identity)}")
     if name not in STORAGES or count < 0:

@@ -29,6 +29,7 @@ from archives import (
 
 from minidl import weights
 from minidl.errors import WeightsError
+from minidl.weights import pytorch
 from minidl.weights.pytorch import NAMES
 
 
@@ -200,6 +201,10 @@ FORGED = {
     "a number without end": (b"\x80\x02L" + b"9" * 2000 + b"L\n.", "has a name without an end"),
     "no text": (b"\x80\x02X\x01\0\0\0\xff.", "its pickle goes wrong"),
     "a name that is a number": (b"\x80\x04K\x01K\x01\x93.", "a name that is no string"),
+    "an OrderedDict with a key twice": (b"\x80\x02ccollections\nOrderedDict\n](](" + W + b"Ne](" + W + b"Nee\x85R.",
+                                        "a key that is no string, or stands twice"),
+    "a tensor of no dtype": (START + W + tensor().replace(b"_v2", b"_v3")[:-2] + b"NtRs.", "a tensor of no dtype"),
+    "bytes as a key": (b"\x80\x03}C\x01wNs.", "it has a dict with keys of type bytes"),
     "a parameter of nothing": (START + W + b"ctorch.nn.parameter\nParameter\nN\x85Rs.", "a Parameter without a tensor"),
 }  # fmt: skip
 
@@ -254,6 +259,12 @@ def test_storages_that_unpack_to_much(tmp_path: Path) -> None:
     pickled = START + W + tensor(count=20 * 2**20) + b"s."
     records = [packed("net/data.pkl", pickled), packed("net/data/0", zeros, method=8)]
     refused(zip_file(tmp_path / "net", *records), "whose storages unpack to 83,886,080")
+
+
+def test_more_tensors_than_any_network_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytorch, "MOST_ENTRIES", 3)
+    pickled = START + b"".join(text(str(i)) + tensor() + b"s" for i in range(4)) + b"."
+    refused(torch_zip(tmp_path / "net", pickled), "it has more than 3 tensors")
 
 
 def test_other_archives(tmp_path: Path) -> None:

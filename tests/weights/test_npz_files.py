@@ -237,6 +237,12 @@ def bomb(path: Path, count: int, megabytes: int) -> Path:
     return zip_file(path, *(packed(f"w{i}.npy", content, method=8) for i in range(count)))
 
 
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    path = zip_file(tmp_path / "net", packed("wé.npy", GOOD))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    refused(path, "the name of an entry is no text: 'utf-8' codec can't decode")
+
+
 def test_what_unpacks_to_much_is_refused_unless_expected(tmp_path: Path) -> None:
     path = bomb(tmp_path / "net.npz", 5, 20)
     refused(path, "that unpacks to 104,857,600. Should a network need that many, give their names and shapes")

@@ -160,6 +160,11 @@ def test_the_good_one_is_read(tmp_path: Path) -> None:
     assert weights.read(safetensors_file(tmp_path / "net", empty, bytes(12))).arrays.shapes["a"] == (0, 5)
 
 
+def test_a_header_that_is_a_list(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"net is truncated or damaged: the header is no dict"):
+        safetensors.read(safetensors_file(tmp_path / "net", b"[1]"))
+
+
 def test_headers_of_the_wrong_length(tmp_path: Path) -> None:
     path = tmp_path / "net"
     path.write_bytes((1000).to_bytes(8, "little") + b'{"w": 1}')
