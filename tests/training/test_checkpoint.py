@@ -175,7 +175,7 @@ def halves(parameters: Any) -> optim.Optimizer:
         ({"clip_norm": 1.0}, "clip_norm must be that of the run to resume, None, got 1.0"),
         ({"callbacks": []}, r"callbacks must be those of the run that goes on, \[Stop\], got \[\]"),
     ],
-    ids=str,
+    ids=["network", "layer", "optimizer", "groups", "samples", "batch size", "accumulate", "clip norm", "callbacks"],
 )  # fmt: skip
 def test_another_run_is_not_gone_on_with(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     interrupted(tmp_path)
