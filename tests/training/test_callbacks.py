@@ -372,7 +372,7 @@ def test_runs_with_all_of_them_go_on_bit_for_bit(tmp_path: Path) -> None:
 
     def callbacks(folder: str) -> list[Callback]:
         return [
-            Schedule(lambda o: lr_scheduler.CosineAnnealingLR(o, 12), per="step"),
+            Schedule(lambda o: lr_scheduler.OneCycleLR(o, 0.9, total_steps=60), per="step"),
             ReduceLROnPlateau("loss", patience=1, min_delta=0.2, cooldown=1),
             EarlyStopping("loss", patience=3, min_delta=0.05, restore_best_weights=True),
             ModelCheckpoint(tmp_path / folder / "{epoch}", "loss", save_best_only=True),
