@@ -13,6 +13,9 @@ from minidl.random import manual_seed
 
 os.environ.setdefault("KERAS_BACKEND", "torch")  # before any test imports Keras, which would want TensorFlow
 
+# A program that needs atheris, which few have: pytest need not look for doctests in it.
+collect_ignore = ["weights/fuzz_coverage.py"]
+
 # No deadline: the first call of a kernel compiles it.
 hypothesis.settings.register_profile("default", deadline=None, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True, database=None)

@@ -9,6 +9,7 @@ import importlib
 import pkgutil
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,9 @@ def test_the_reference_has_all_operations() -> None:
     modules = [f"minidl.ops.{module.name}" for module in pkgutil.iter_modules(minidl.ops.__path__)]
     public = [name for name in modules if getattr(importlib.import_module(name), "__all__", ())]
     assert [name for name in public if f"::: {name}\n" not in reference] == []
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """The folders of tests are no packages, so pytest knows a file by its name alone."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [a for a, b in pairwise(names) if a == b] == []

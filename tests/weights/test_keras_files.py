@@ -5,7 +5,6 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -236,6 +235,7 @@ def test_attributes_of_subclassed_models(tmp_path):
 
 def test_bfloat16_is_widened(tmp_path):
     path = tmp_path / "w"
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="has bfloat16")
     value = numbers(4, 5).astype(ml_dtypes.bfloat16)
     with h5py.File(path, "w") as file:
         file["layers/dense/vars/0"] = value
