@@ -168,10 +168,12 @@ class ImageFolder(Labelled, Dataset[tuple[Any, Any]]):
         return first, second
 
     def fingerprint(self) -> str:
-        """What the samples depend on, hashed: names, sizes and times of the files, classes, loader and transforms."""
+        """What the samples depend on, hashed: names, sizes and times of the files, loader, Pillow and transforms."""
+        import PIL  # whose decoders and filters change from version to version
+
         files = []
         for path, target in self.samples:
             status = os.stat(path)
             files.append((os.path.relpath(path, self.root), target, status.st_size, status.st_mtime_ns))
         loader = f"{self.loader.__module__}.{getattr(self.loader, '__qualname__', self.loader)}"
-        return digest(files, self.classes, loader, self.transform, self.target_transform)
+        return digest(files, self.classes, loader, PIL.__version__, self.transform, self.target_transform)

@@ -164,6 +164,7 @@ class DataLoader:
             for batch in self._with_workers(tasks, pass_) if self.num_workers else run(tasks):
                 epoch.given += 1
                 yield batch
+                del batch  # it is the consumer's now
         self._epochs.end(epoch)
 
     def _with_workers(self, tasks: Iterator[Task], pass_: contextlib.ExitStack) -> Iterator[Any]:

@@ -134,12 +134,15 @@ def test_who_is_deterministic(root):
     assert not ImageFolder(root, resize, target_transform=lambda target: target).deterministic
 
 
-def test_what_the_fingerprint_tells_apart(root):
+def test_what_the_fingerprint_tells_apart(root, monkeypatch):
     first = ImageFolder(root, transforms.Resize(4)).fingerprint()
     assert ImageFolder(str(root), transforms.Resize(4)).fingerprint() == first
     assert ImageFolder(root, transforms.Resize(5)).fingerprint() != first
     assert ImageFolder(root, transforms.Resize(4, "nearest")).fingerprint() != first
     assert ImageFolder(root, transforms.Resize(4), loader=Image.open).fingerprint() != first
+    monkeypatch.setattr("PIL.__version__", "1.0")
+    assert ImageFolder(root, transforms.Resize(4)).fingerprint() != first
+    monkeypatch.undo()
     path = root / "cats" / "0.png"
     os.utime(path, (1, 1))
     touched = ImageFolder(root, transforms.Resize(4)).fingerprint()
