@@ -49,12 +49,11 @@ def photos(images: int) -> Any:
 
 
 def train(batches: Iterable[Any]) -> list[float]:
-    """Train a network of four convolutions; returns the losses."""
+    """Train a network of three convolutions, which takes about as long as loading; returns the losses."""
     minidl.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(64, 64, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(3, 16, 5, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(),
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 2),
     )  # fmt: skip
     optimizer = minidl.optim.Adam(net.parameters())

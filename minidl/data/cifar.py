@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +164,8 @@ def _read(place: Path, names: list[str], op: str) -> dict[str, bytes]:
 
 def _read_archive(path: Path, names: set[str], op: str) -> dict[str, bytes]:
     """Files of an archive by their last name; nothing is written anywhere."""
+    import tarfile  # when it is needed, as hub is
+
     found = {}
     try:
         with tarfile.open(path, "r|*") as archive:

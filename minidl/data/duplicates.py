@@ -9,7 +9,6 @@ photos of cats and dogs, none is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,8 @@ def near_identical(first: Any, second: Any) -> list[tuple[str, str]]:
 
 
 def _thumbnails(paths: Sequence[str]) -> list[np.ndarray | None]:
+    from concurrent.futures import ThreadPoolExecutor  # when it is needed: it loads logging
+
     with ThreadPoolExecutor() as threads:
         return list(threads.map(_thumbnail, paths))
 

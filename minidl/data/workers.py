@@ -12,15 +12,21 @@ import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minidl.errors import DataError
 from minidl.grad_mode import thread
 
+if TYPE_CHECKING:  # it loads logging, so it is loaded when there are workers
+    from concurrent.futures import Future
+
 END = object()  # what a task returns where there are no more batches
 _numbers = itertools.count(1)
+
+
+class GivenUp(Exception):
+    """Ends the work on a batch that nobody waits for."""
 
 
 class LoaderTimeout(DataError, TimeoutError):
@@ -58,7 +64,7 @@ def get_worker_info() -> WorkerInfo | None:
 def give_up_if_stopped() -> None:
     """In a worker whose batch nobody waits for any more: end the work on it."""
     if _here.pool is not None and _here.pool.stopping:
-        raise CancelledError
+        raise GivenUp
 
 
 class Workers:
@@ -84,6 +90,8 @@ class Workers:
 
     def submit(self, task: Callable[[], Any]) -> Future[Any]:
         """Let a worker run ``task()``."""
+        from concurrent.futures import Future
+
         future: Future[Any] = Future()
         self._tasks.put((future, task))
         return future
