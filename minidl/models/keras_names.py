@@ -230,11 +230,11 @@ def channels_first(kernel: np.ndarray, positions: int) -> np.ndarray:
     weight = np.empty((outputs, inputs), kernel.dtype)
     source = kernel.reshape(positions, channels, outputs)
     target = weight.reshape(outputs, channels, positions)
-    for c in _steps(
-        channels, positions
-    ):  # a slice of the file at a time, and of that what stays in the cache
+    # A slice of the file at a time, in one read, and of that what stays in the cache.
+    for c in _steps(channels, positions):
+        rows = source[:, c].copy()
         for o in range(0, outputs, TILE):
-            target[o : o + TILE, c] = source[:, c, o : o + TILE].transpose(2, 1, 0)
+            target[o : o + TILE, c] = rows[:, :, o : o + TILE].transpose(2, 1, 0)
         release(kernel)
     return weight
 
