@@ -144,11 +144,7 @@ class Trainer:
             OSError: a checkpoint cannot be read, or written; the one before it is whole.
         """
         op = "Trainer.fit"
-        _check(op, epochs=epochs, accumulate=accumulate, batch_size=batch_size)
-        if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
-            raise ArgumentError(must(op, "clip_norm", "a positive number or None", repr(clip_norm)))
-        if not any(p.requires_grad for p in self.model.parameters()):
-            raise GradError(must(op, "the model", "one with a parameter that is not frozen", "none"))
+        self._check_fit(clip_norm, epochs=epochs, accumulate=accumulate, batch_size=batch_size)
         loader = data.as_loader(op, train, batch_size, self._dtype, shuffle=True, seed=self.seed)
         validation = None
         if validation_data is not None:
@@ -178,6 +174,15 @@ class Trainer:
         check_state(state, self, self._fit)
         self.load_state_dict(state)
         return self._fit.run(state)
+
+    def _check_fit(self, clip_norm: Any, **counts: Any) -> None:
+        """Raise unless fit's numbers make sense, and there is something to train."""
+        op = "Trainer.fit"
+        _check(op, **counts)
+        if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
+            raise ArgumentError(must(op, "clip_norm", "a positive number or None", repr(clip_norm)))
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise GradError(must(op, "the model", "one with a parameter that is not frozen", "none"))
 
     def _state_to_resume(self, resume: Any) -> Any:
         """What fit's ``resume`` stands for: a Trainer's state, or None for a new run."""
