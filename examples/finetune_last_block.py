@@ -67,7 +67,7 @@ def train_last_block(
     model.base.unfreeze(*LAST_BLOCK)
     train, validation = loaders(model, photos, arguments, augmented=True)
     groups = optim.param_groups(model, {"base": 1e-5, "head": 1e-3}, weight_decay=1e-4)
-    stopping = EarlyStopping(patience=3, restore_best_weights=True)
+    stopping = EarlyStopping(patience=3)
     loss = nn.CrossEntropyLoss(label_smoothing=0.1)
     trainer = Trainer(model, optim.AdamW(groups), loss, seed=arguments.seed)
     return trainer.fit(train, arguments.epochs, validation, callbacks=[stopping])

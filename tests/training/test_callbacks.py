@@ -223,7 +223,7 @@ def test_early_stopping_stops_where_keras_does(
     keras = keras_callbacks(monkeypatch)
     for values in SEQUENCES:
         ours, theirs = (
-            EarlyStopping("val_loss", **options),
+            EarlyStopping("val_loss", **options, restore_best_weights=False),
             keras.callbacks.EarlyStopping("val_loss", **options),
         )
         own, other = Stand(), Stand()
@@ -274,7 +274,7 @@ def test_the_best_weights_are_restored() -> None:
     """Those of the epoch whose number was best, of a run whose rate is far too large."""
     weights: list[list[bytes]] = []
     keep = LambdaCallback(on_epoch_end=lambda *_: weights.append(bits(trainer.model)))
-    stop = EarlyStopping(patience=4, restore_best_weights=True)
+    stop = EarlyStopping(patience=4)
     trainer = Trainer(network(), lambda p: optim.SGD(p, lr=20.0), seed=1)
     history = trainer.fit((X, Y), 20, (X, Y), [keep, stop], verbose=0)
     best = int(np.argmin(history.history["val_loss"]))
@@ -292,7 +292,7 @@ def test_a_run_that_is_interrupted_restores_them_too() -> None:
             if epoch == 2:
                 raise KeyboardInterrupt
 
-    stop = EarlyStopping("score", mode="max", patience=9, restore_best_weights=True)
+    stop = EarlyStopping("score", mode="max", patience=9)
     trainer = Trainer(network(), seed=1)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit((X, Y), 5, callbacks=[Interrupt(), stop], verbose=0)
@@ -308,7 +308,7 @@ def test_the_direction_follows_from_the_name(monitor: str, mode: str) -> None:
 
 
 def test_verbose_callbacks_say_what_they_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    stop = EarlyStopping("loss", min_delta=9, patience=1, verbose=1, restore_best_weights=True)
+    stop = EarlyStopping("loss", min_delta=9, patience=1, verbose=1)
     plateau = ReduceLROnPlateau("loss", min_delta=9, patience=1, verbose=1)
     rate = LearningRateScheduler(lambda epoch, lr: lr / 2, verbose=1)
     fit([rate, plateau, ModelCheckpoint(tmp_path / "{epoch}", verbose=1), stop])
@@ -374,7 +374,7 @@ def test_runs_with_all_of_them_go_on_bit_for_bit(tmp_path: Path) -> None:
         return [
             Schedule(lambda o: lr_scheduler.OneCycleLR(o, 0.9, total_steps=60), per="step"),
             ReduceLROnPlateau("loss", patience=1, min_delta=0.2, cooldown=1),
-            EarlyStopping("loss", patience=3, min_delta=0.05, restore_best_weights=True),
+            EarlyStopping("loss", patience=3, min_delta=0.05),
             ModelCheckpoint(tmp_path / folder / "{epoch}", "loss", save_best_only=True),
             CSVLogger(tmp_path / f"{folder}.csv"),
         ]

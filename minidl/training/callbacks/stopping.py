@@ -24,6 +24,7 @@ class EarlyStopping(Monitor):
         verbose: 1 says it when it stops.
         baseline: only what is better than this counts against the waiting.
         restore_best_weights: give the model, at the end of the run, the weights and buffers of its best epoch.
+            (Keras does so only if told to.)
         start_from_epoch: epochs before this one do not count.
 
     Attributes:
@@ -39,7 +40,7 @@ class EarlyStopping(Monitor):
         verbose: int = 0,
         mode: str = "auto",
         baseline: float | None = None,
-        restore_best_weights: bool = False,
+        restore_best_weights: bool = True,
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, min_delta, mode)
