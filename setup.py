@@ -17,6 +17,7 @@ TEST = [
     "pytest-cov>=7.0",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",
+    "safetensors>=0.4.3",
     "nbclient>=0.10",
     "ipykernel>=6.29",
     "import-linter>=2.5",
@@ -57,7 +58,6 @@ setup(
         "numba>=0.61",
         "pillow>=10.1",  # load_default(size) draws the font in any size
         "tqdm>=4.66",
-        "safetensors>=0.4.3",
     ],
     extras_require={
         "plot": PLOT,

@@ -146,7 +146,7 @@ def test_version(metadata: importlib.metadata.PackageMetadata) -> None:
 
 
 def test_requirements(metadata: importlib.metadata.PackageMetadata) -> None:
-    assert _requirements(metadata) == {"numpy", "numba", "pillow", "tqdm", "safetensors"}
+    assert _requirements(metadata) == {"numpy", "numba", "pillow", "tqdm"}
 
 
 def test_extras(metadata: importlib.metadata.PackageMetadata) -> None:
