@@ -7,6 +7,16 @@ that stays in the second level of cache, with the filters. For the weights' grad
 one partial sum, and the partial sums are then added in their order.
 
 Results have the bits of the steps one by one (:mod:`minidl.kernels.conv2d.winograd`): a tile's sums are the same.
+
+What that bought: milliseconds of one core for F(4x4, 3x3), the steps one by one and in one task, where the direct
+kernel needs 1.06 for either of the first two:
+
+                                      forward      weight gradient
+    16 -> 32 @ 14, batch 64      0.80 -> 0.64        0.75 -> 0.73
+    32 -> 64 @ 7, batch 64       0.58 -> 0.49        0.71 -> 0.67
+    16 -> 96 @ 56, batch 8         3.7 -> 3.1          4.3 -> 3.6
+    32 -> 64 @ 112, batch 8       17.7 -> 13.5        22.2 -> 17.4
+    64 -> 64 @ 224, batch 4         68 -> 53            80 -> 62
 """
 
 from __future__ import annotations
