@@ -52,8 +52,22 @@ def _is_c_ordered(x: Any) -> bool:
     return strides == sorted(strides, reverse=True)
 
 
+# Images of so many elements are worth a kernel when their channels move.
+LARGE = 1 << 14
+
+
+def _is_large_image(x: np.ndarray) -> bool:
+    """Whether x is (N, C, H, W) of many floats that compiled code knows."""
+    return x.ndim == 4 and x.size >= LARGE and x.dtype.char in "fd"
+
+
 def _in_order_forward(x: np.ndarray, strides: tuple[int, ...]) -> np.ndarray:
     order = _order(strides)
+    if order == (0, 2, 3, 1) and _is_large_image(x) and x.flags.c_contiguous:
+        from minidl.kernels.turn import turned  # which needs Numba
+
+        n, c, h, w = x.shape
+        return turned(x.reshape(n, c, h * w)).reshape(n, h, w, c).transpose(0, 3, 1, 2)
     return np.asarray(x.transpose(order), order="C").transpose(_inverse(order))
 
 
@@ -104,8 +118,20 @@ def _reshape_vjp(g: Any, _y: Any, _x: Any, _shape: Any) -> Any:
     return g if _is_c_ordered(_x) else _in_order(g, _x.strides)
 
 
+def _reshape_large(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Images that lie channels-last are turned when each becomes a row."""
+    if _is_large_image(x) and len(shape) == 2 and shape[0] == len(x) and not _is_c_ordered(x):
+        last = x.transpose(0, 2, 3, 1)
+        if last.flags.c_contiguous:
+            from minidl.kernels.turn import turned  # which needs Numba
+
+            n, h, w, c = last.shape
+            return turned(last.reshape(n, h * w, c)).reshape(shape)
+    return x.reshape(shape)
+
+
 # The methods of arrays: NumPy's functions of the same names take several times as long on their way to them.
-_reshape = Op("reshape", lambda x, shape: x.reshape(shape), _reshape_vjp, view=True)
+_reshape = Op("reshape", lambda x, shape: x.reshape(shape), _reshape_vjp, view=True, large=_reshape_large)
 
 
 def _inferred(op: str, argument: str, sizes: tuple[int, ...], count: int) -> tuple[int, ...]:
