@@ -15,7 +15,6 @@ from minidl import data as data
 from minidl import errors as errors
 from minidl import kernels as kernels
 from minidl import linalg as linalg
-from minidl import models as models
 from minidl import nn as nn
 from minidl import optim as optim
 from minidl import random as random
@@ -96,7 +95,7 @@ from minidl.tensor import from_numpy as from_numpy
 __version__ = "0.1.0"
 
 # What most programs do not need is imported when it is first used: modules, and functions and classes of modules.
-_LAZY = ("pretrain", "testing", "training", "viz")
+_LAZY = ("models", "pretrain", "testing", "training", "viz")
 _LAZY_NAMES = {"Trainer": "training", "graph": "viz", "summary": "nn.summary"}
 
 
