@@ -14,7 +14,7 @@ import numpy as np
 
 from minidl.data.collate import default_collate
 from minidl.data.labels import Labelled
-from minidl.data.randomness import digest, is_deterministic, set_epoch
+from minidl.data.randomness import digest, fingerprint, is_deterministic, set_epoch
 from minidl.data.workers import give_up_if_stopped
 from minidl.errors import ArgumentError, DimensionError, ShapeError, must, warn
 from minidl.ops.arguments import check_tensor
@@ -154,9 +154,10 @@ class Subset(Labelled, Dataset[T_co]):
         counts = ", ".join(f"{name} {count}" for name, count in self.class_counts().items())
         return f"Subset: {whole} ({counts})"
 
-    def fingerprint(self) -> str:
-        """What the samples depend on, hashed."""
-        return digest(self.dataset.fingerprint(), list(self.indices))  # type: ignore[attr-defined]
+    def fingerprint(self) -> str | None:
+        """What the samples depend on, hashed; None if ``dataset`` does not say."""
+        whole = fingerprint(self.dataset)
+        return None if whole is None else digest(whole, list(self.indices))
 
 
 class ConcatDataset(Dataset[T_co]):
@@ -194,9 +195,10 @@ class ConcatDataset(Dataset[T_co]):
         for dataset in self.datasets:
             set_epoch(dataset, epoch)
 
-    def fingerprint(self) -> str:
-        """What the samples depend on, hashed."""
-        return digest([dataset.fingerprint() for dataset in self.datasets])  # type: ignore[attr-defined]
+    def fingerprint(self) -> str | None:
+        """What the samples depend on, hashed; None if one of the datasets does not say."""
+        parts = [fingerprint(dataset) for dataset in self.datasets]
+        return None if None in parts else digest(parts)
 
 
 class ChainDataset(IterableDataset[T_co]):

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from minidl.data.pictures import to_rgb
+
 BITS, LEVELS = 8, 6.0
 HEIGHT, WIDTH = 8, 9
 BLOCK = 256  # pictures of the second set that are compared at once with all of the first
@@ -54,7 +56,7 @@ def _thumbnail(path: str) -> np.ndarray | None:
     try:
         with Image.open(path) as image:
             image.draft("L", (8 * WIDTH, 8 * HEIGHT))  # a JPEG is decoded at an eighth of its size or so
-            small = image.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+            small = to_rgb(image).convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BOX)
     except Exception:  # whatever a damaged file leads to: it is named where it is loaded
         return None
     return np.asarray(small).astype(np.int16)

@@ -34,7 +34,8 @@ class ImageFolder(Labelled, Dataset[tuple[Any, Any]]):
         transform: what is made of a picture (a ``PIL.Image``); see :mod:`minidl.data.transforms`.
         target_transform: what is made of the class's number.
         loader: reads a path; by default :func:`load_picture`, which gives RGB, whatever the file holds. With another
-            loader, or ``is_valid_file``, files are not looked at first.
+            loader, or ``is_valid_file``, files are not looked at first. Of another loader it is not known that it gives
+            the same every time, unless its attribute ``random`` is False.
         is_valid_file: says of a path whether it belongs to the data.
         allow_empty: let a class have no pictures.
         on_error: "raise" one error that names all files that are no whole pictures, or "skip" them with a warning.
@@ -144,8 +145,9 @@ class ImageFolder(Labelled, Dataset[tuple[Any, Any]]):
 
     @property
     def deterministic(self) -> bool:
-        """Whether a sample is the same every time: no transform is random, nor unknown."""
-        return not (is_random(self.transform) or is_random(self.target_transform))
+        """Whether a sample is the same every time: no transform is random, nor unknown, and no loader unknown."""
+        known = self.loader is load_picture or not is_random(self.loader)
+        return known and not (is_random(self.transform) or is_random(self.target_transform))
 
     def with_transform(
         self, transform: Callable[[Any], Any] | None, target_transform: Callable[[int], Any] | None = None

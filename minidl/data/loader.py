@@ -271,8 +271,8 @@ def _check_workers(
     num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool, context: Any
 ) -> None:
     """PyTorch's conditions on arguments about workers, so that a wrong call does not first fail there."""
-    if num_workers < 0:
-        raise ArgumentError(must("DataLoader", "num_workers", "non-negative", num_workers))
+    if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 0:
+        raise ArgumentError(must("DataLoader", "num_workers", "a non-negative int", repr(num_workers)))
     if timeout < 0:
         raise ArgumentError(must("DataLoader", "timeout", "non-negative", timeout))
     if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 0):

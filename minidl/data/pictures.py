@@ -67,9 +67,20 @@ def _on_white(image: Any) -> Image:
 
     if image.mode in ("La", "RGBa"):  # colours that are multiplied by their alpha
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    if image.mode.startswith("I"):  # of 16 bits, with one transparent value, where Pillow clips
+        return _deep_on_white(image)
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     return Image.alpha_composite(white, image).convert("RGB")
+
+
+def _deep_on_white(image: Any) -> Image:
+    from PIL import Image
+
+    values = np.asarray(image)
+    shown = np.array(_from_numbers(values))
+    shown[values == image.info["transparency"]] = 255
+    return Image.fromarray(shown)
 
 
 def _from_lab(image: Any) -> Image:

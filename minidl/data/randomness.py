@@ -23,6 +23,12 @@ def is_deterministic(dataset: Any) -> bool:
     return getattr(dataset, "deterministic", False) is True
 
 
+def fingerprint(dataset: Any) -> str | None:
+    """What the samples of ``dataset`` depend on, hashed; None where it, or a part of it, does not say."""
+    tell = getattr(dataset, "fingerprint", None)
+    return tell() if callable(tell) else None
+
+
 def set_epoch(dataset: Any, epoch: int) -> None:
     """Tell ``dataset``, or a sampler, which epoch it is, if it wants to know."""
     if callable(tell := getattr(dataset, "set_epoch", None)):

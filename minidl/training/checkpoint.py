@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidl import nn
+from minidl.data.randomness import fingerprint
 from minidl.errors import ArgumentError, WeightsError, must, warn
 from minidl.serialization import load, save
 from minidl.training import data
@@ -38,7 +39,6 @@ def checkpoint_file(path: str | os.PathLike[str]) -> Path:
 
 def expected(trainer: Trainer, fit: Fit) -> dict[str, Any]:
     """What a run that goes on must have in common with this one, in words and numbers."""
-    dataset = fit.train.dataset
     return {
         "model": type(trainer.model).__name__,
         "optimizer": type(trainer.optimizer).__name__,
@@ -47,7 +47,7 @@ def expected(trainer: Trainer, fit: Fit) -> dict[str, Any]:
         "batches": data.batches_of(fit.train),
         "accumulate": fit.accumulate,
         "clip_norm": fit.clip_norm,
-        "data": dataset.fingerprint() if hasattr(dataset, "fingerprint") else None,
+        "data": fingerprint(fit.train.dataset),
     }
 
 

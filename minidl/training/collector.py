@@ -30,7 +30,10 @@ class PerClass(Metric):
         self.applies = True
 
     def update(self, output: Any, target: Any) -> None:
-        self.applies = self.applies and self._are_classes(array(output), array(target))
+        arrays = all(
+            isinstance(part, (Tensor, np.ndarray)) for part in (output, target)
+        )  # not several at once
+        self.applies = self.applies and arrays and self._are_classes(array(output), array(target))
         if not self.applies:
             return
         try:

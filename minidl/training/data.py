@@ -52,7 +52,8 @@ def as_loader(
 def _dataset(op: str, data: Any, dtype: np.dtype) -> Any:
     if isinstance(data, (Tensor, np.ndarray)):
         return TensorDataset(_tensor(op, "data", data, dtype))
-    if isinstance(data, (tuple, list)) and not (data and isinstance(data[0], (tuple, list))):
+    lists = isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, list) for part in data)
+    if lists or (isinstance(data, (tuple, list)) and not (data and isinstance(data[0], (tuple, list)))):
         if len(data) != 2 or not all(isinstance(part, (Tensor, np.ndarray)) for part in data):
             got = f"a {type(data).__name__} of {', '.join(type(part).__name__ for part in data[:4]) or 'nothing'}"
             raise DTypeError(must(op, "data", EXPECTED, got))

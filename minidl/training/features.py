@@ -16,6 +16,7 @@ import numpy as np
 
 from minidl import nn, random
 from minidl.data import DataLoader, Dataset, IterableDataset, default_collate
+from minidl.data.randomness import fingerprint
 from minidl.errors import ArgumentError, must, warn
 from minidl.grad_mode import no_grad
 from minidl.tensor import Tensor
@@ -132,7 +133,7 @@ class FeatureCache:
         self, model: nn.Module, parts: Parts, loader: DataLoader, progress: Progress | None
     ) -> Features:
         dataset = _check_loader(loader)
-        key = dataset.fingerprint() if hasattr(dataset, "fingerprint") else None
+        key = fingerprint(dataset)
         modes = [(part, part.training) for part in model.modules()]
         try:
             with random.fork_rng():

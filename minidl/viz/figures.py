@@ -112,9 +112,8 @@ def _picture(op: str, name: str, item: Any) -> np.ndarray:
 
 def read_photo(op: str, path: StrPath) -> np.ndarray:
     """The photo in a file, upright, as floats (H, W, 3) in [0, 1]."""
-    from PIL import Image, ImageOps
+    from minidl.data.pictures import load_picture
 
     if not Path(path).is_file():
         raise ArgumentError(must(op, "the picture", "a file that exists", repr(str(path))))
-    with Image.open(path) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB")) / np.float32(255)
+    return np.asarray(load_picture(path)) / np.float32(255)

@@ -134,6 +134,29 @@ def test_who_is_deterministic(root):
     assert not ImageFolder(root, resize, target_transform=lambda target: target).deterministic
 
 
+def test_a_loader_of_ones_own_may_be_random(root):
+    def load(path):
+        return Image.open(path)
+
+    assert not ImageFolder(root, loader=load).deterministic
+    load.random = False
+    assert ImageFolder(root, loader=load).deterministic
+
+
+def test_a_transform_of_ones_own_is_told_apart_by_its_attributes(root):
+    class Turn(transforms.Transform):
+        def __init__(self, degrees):
+            self.degrees = degrees
+
+        def __call__(self, img):
+            return img.rotate(self.degrees)
+
+    prints = [
+        ImageFolder(root, transforms.Compose([Turn(degrees)])).fingerprint() for degrees in (90, 180, 90)
+    ]
+    assert prints[0] == prints[2] != prints[1]
+
+
 def test_what_the_fingerprint_tells_apart(root, monkeypatch):
     first = ImageFolder(root, transforms.Resize(4)).fingerprint()
     assert ImageFolder(str(root), transforms.Resize(4)).fingerprint() == first

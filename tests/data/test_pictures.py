@@ -140,6 +140,13 @@ def test_sixteen_bits_are_scaled(format, tmp_path):
     assert found.tolist() == np.rint(sixteen() / 257).astype(int).tolist()
 
 
+def test_one_transparent_value_of_sixteen_bits(tmp_path):
+    found = grey_of(stored(Image.fromarray(sixteen()), "PNG", tmp_path, transparency=int(sixteen()[3, 3])))
+    expected = np.rint(sixteen() / 257).astype(int)
+    expected[3, 3] = 255
+    assert found.tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I;16L"])
 def test_orders_of_bytes(mode):
     values = sixteen()

@@ -236,6 +236,11 @@ def test_affine_by_its_definition(angle, translate, scale, shear, center):
     assert (moved != sampled(img, matrix, (9, 8, 7))).any(2).mean() < 0.1
 
 
+def test_one_angle_of_shear_in_a_list_is_that_of_both():
+    expected = F.affine(picture(), 0, (0, 0), 1, (7, 7))
+    assert F.affine(picture(), 0, (0, 0), 1, [7]).tobytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("angle", [17, -33, 140])
 def test_rotation_by_its_definition(angle):
     img = picture(31, 20)
@@ -475,6 +480,11 @@ def test_reprs():
         (lambda: transforms.RandomRotation(5, "box"), "interpolation must be 'nearest', 'bilinear' or 'bicubic'"),
         (lambda: transforms.RandomRotation(5, center=3), r"RandomRotation: center must be None, or \(x, y\), got 3"),
         (lambda: transforms.RandomAffine(5, (2, 0)), r"translate must be None, or two numbers in \[0, 1\], got"),
+        (lambda: transforms.RandomAffine(5, 0.1), r"translate must be None, or two numbers in \[0, 1\], got 0.1"),
+        (lambda: F.affine(picture(), 0, 3, 1, 0), "affine: translate must be two numbers, got 3"),
+        (lambda: F.affine(picture(), 0, (0, 0), 1, (1, 2, 3)), "affine: shear must be two numbers, got .1, 2, 3."),
+        (lambda: F.affine(picture(), 0, (0, 0), 1, 0, center=1), "affine: center must be two numbers, got 1"),
+        (lambda: F.rotate(picture(), 5, center=2), "rotate: center must be two numbers, got 2"),
         (lambda: transforms.RandomAffine(5, scale=(0, 1)), r"RandomAffine: scale must be positive, got \(0, 1\)"),
         (lambda: transforms.RandomAffine(5, shear="x"), "RandomAffine: shear must be two numbers, the first .*got 'x'"),
         (lambda: F.affine(picture(), 0, (0, 0), 0, 0), "affine: scale must be positive, got 0"),

@@ -154,6 +154,23 @@ def test_others_are_not(root, tmp_path_factory):
     )  # neither has a pair of neighbours that differ
 
 
+@pytest.mark.parametrize("kind", ["sixteen bits", "alpha"])
+def test_what_is_not_in_eight_bits_of_colour_is_told_apart(tmp_path, kind):
+    random = np.random.default_rng(0)
+    for name in "ab":
+        shape = random.random((8, 8)).repeat(8, 0).repeat(8, 1)
+        if kind == "alpha":
+            pixels = np.zeros((64, 64, 4), np.uint8)
+            pixels[..., 3] = shape * 255
+        else:
+            pixels = (3000 + shape * 60000).astype(np.uint16)
+        (tmp_path / name / "x").mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / name / "x" / "0.png")
+    one, other = ImageFolder(tmp_path / "a"), ImageFolder(tmp_path / "b")
+    assert near_identical(one, other) == []
+    assert len(near_identical(one, one)) == 1
+
+
 def test_a_split_warns_of_them(root):
     for i in range(6):
         photo(i).resize((100, 80)).save(root / "cats" / f"copy{i}.png")

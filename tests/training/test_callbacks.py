@@ -629,6 +629,17 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ArgumentError,
         "filepath must be a path that names none but .*'v",
     ),
+    (lambda: fit([ModelCheckpoint("{}")]), ArgumentError, "filepath must be a path that names none but loss"),
+    (
+        lambda: fit([ModelCheckpoint("{epoch.x}")]),
+        ArgumentError,
+        "filepath must be a path that names none but",
+    ),
+    (
+        lambda: fit([ModelCheckpoint("{loss:d}")]),
+        ArgumentError,
+        "filepath must be a path that formats numbers, got '{loss:d}': Unknown format code 'd'",
+    ),
     (
         lambda: TensorBoard(update_freq="never"),
         ArgumentError,

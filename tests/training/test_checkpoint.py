@@ -14,7 +14,7 @@ import pytest
 
 import minidl
 from minidl import nn, optim
-from minidl.data import DataLoader, TensorDataset
+from minidl.data import ConcatDataset, DataLoader, Subset, TensorDataset
 from minidl.errors import ArgumentError, WeightsError
 from minidl.tensor import Tensor
 from minidl.training import Callback, Checkpoint, Trainer
@@ -202,6 +202,8 @@ def test_data_without_a_fingerprint_is_taken_as_it_is(tmp_path: Path) -> None:
 
     interrupted(tmp_path)
     resume(tmp_path, data=DataLoader(Plain(), 8, shuffle=True, seed=1))
+    part = Subset(ConcatDataset([Plain(), Plain()]), range(40))
+    resume(tmp_path, data=DataLoader(part, 8, shuffle=True, seed=1))
     resume(tmp_path, data=DataLoader(TensorDataset(*(Tensor(a) for a in arrays())), 8, shuffle=True, seed=1))
 
 

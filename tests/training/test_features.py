@@ -195,9 +195,9 @@ def test_without_a_fingerprint_nothing_is_used_again(counting: nn.Sequential) ->
             return 50
 
     cache = FeatureCache()
-    for _ in range(2):
+    for data in (Plain(), Plain(), Subset(Plain(), range(50))):
         Counting.samples = 0
-        cache.apply(counting, DataLoader(Plain(), 8))
+        cache.apply(counting, DataLoader(data, 8))
         assert Counting.samples == TRIAL + 50
 
 

@@ -16,6 +16,7 @@ from minidl import nn, optim
 from minidl.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 from minidl.errors import ArgumentError, DataError, DTypeError, GradError, ShapeError
 from minidl.nn.functional import cross_entropy
+from minidl.tensor import Tensor
 from minidl.training import Callback, History, LambdaCallback, Trainer
 
 
@@ -416,6 +417,26 @@ def minidl_copy(state: Any) -> Any:
 # ---- What is refused
 
 X, Y = problem()
+
+
+def test_a_model_of_several_outputs() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.output = nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.output(x), x
+
+    def loss(output: Any, target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output[0], target)
+
+    trainer = Trainer(Two(), loss=loss, metrics={"size": lambda output, target: float(len(target))})
+    found = trainer.evaluate((X, Y), batch_size=32, verbose=0)
+    assert "per_class" not in found
+    assert found["size"] == (32 * 32 + 18 * 18) / 50
+
+
 CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: Trainer(nn.Linear),
@@ -463,6 +484,7 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: Trainer(network()).fit([]), DTypeError, "got a list of nothing"),
     (lambda: Trainer(network()).fit(None), DTypeError, "data must be a DataLoader, .*, got None"),
     (lambda: Trainer(network()).fit(X), DTypeError, "a batch must be an input and its target, got 1 parts"),
+    (lambda: Trainer(network()).fit((X.tolist(), Y.tolist())), DTypeError, "got a tuple of list, list"),
     (lambda: Trainer(network()).fit((X, Y, Y)), DTypeError, "got a tuple of ndarray, ndarray, ndarray"),
     (
         lambda: Trainer(network()).fit((X, Y[:9])),

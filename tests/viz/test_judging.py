@@ -65,6 +65,13 @@ def test_what_a_trainer_predicts(tmp_path: Path) -> None:
     assert titles(plot_mistakes(predictions)) == ["yes 70%\nis no"]
 
 
+def test_a_photo_of_sixteen_bits_is_not_clipped(tmp_path: Path) -> None:
+    levels = np.array([[0, 13107, 65535]], np.uint16)
+    Image.fromarray(levels).save(tmp_path / "deep.png")
+    (picture,) = drawn(plot_predictions([0], [tmp_path / "deep.png"]))
+    np.testing.assert_allclose(picture[..., 0], levels / 65535, atol=1e-6)
+
+
 def test_a_photo_stands_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by a quarter

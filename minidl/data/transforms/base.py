@@ -22,7 +22,7 @@ class Transform:
 
     random = False
     fresh = False
-    _shown: tuple[str, ...] = ()  # the attributes that make up its repr, and with it the name of what it does
+    _shown: tuple[str, ...] = ()  # the attributes in its repr, which tells what it does; default: all
 
     def __call__(self, img: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
@@ -32,7 +32,7 @@ class Transform:
         return self(img)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown or vars(self))
         return f"{type(self).__name__}({shown})"
 
 

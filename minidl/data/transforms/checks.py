@@ -79,12 +79,16 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_pair(value: Any) -> bool:
+    """Whether it is two numbers."""
+    return isinstance(value, Sequence) and len(value) == 2 and all(map(is_number, value))
+
+
 def as_range(
     op: str, name: str, given: Any, least: float = -math.inf, most: float = math.inf
 ) -> tuple[float, float]:
     """A pair (from, to) of numbers within [least, most]."""
-    pair = isinstance(given, Sequence) and len(given) == 2 and all(map(is_number, given))
-    if not pair or not least <= given[0] <= given[1] <= most:
+    if not is_pair(given) or not least <= given[0] <= given[1] <= most:
         within = "" if math.isinf(least) and math.isinf(most) else f" within [{least}, {most}]"
         raise ArgumentError(
             must(op, name, f"two numbers{within}, the first not above the second", repr(given))

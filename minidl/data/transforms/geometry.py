@@ -17,6 +17,7 @@ from minidl.data.transforms.checks import (
     check_picture,
     fill_of,
     is_number,
+    is_pair,
     size_of,
 )
 from minidl.errors import ArgumentError, must
@@ -249,8 +250,14 @@ def rotate(
     """
     check_picture("rotate", img)
     method = INTERPOLATIONS[check_moving("rotate", interpolation)]
-    middle = None if center is None else (center[0], center[1])
+    middle = None if center is None else _pair("rotate", "center", center)
     return img.rotate(angle, method, expand, middle, fillcolor=fill_of("rotate", fill, img))
+
+
+def _pair(op: str, name: str, given: Any) -> tuple[float, float]:
+    if not is_pair(given):
+        raise ArgumentError(must(op, name, "two numbers", repr(given)))
+    return given[0], given[1]
 
 
 def check_moving(op: str, interpolation: Any) -> str:
@@ -313,8 +320,10 @@ def affine(
     method = INTERPOLATIONS[check_moving("affine", interpolation)]
     if not scale > 0:
         raise ArgumentError(must("affine", "scale", "positive", scale))
-    middle = (img.width * 0.5, img.height * 0.5) if center is None else center
-    shears = (shear, 0.0) if isinstance(shear, (int, float)) else tuple(shear)
-    matrix = inverse_affine(middle, angle, translate, scale, shears)
+    middle = (img.width * 0.5, img.height * 0.5) if center is None else _pair("affine", "center", center)
+    if isinstance(shear, Sequence) and len(shear) == 1:  # as torchvision: that along y too
+        shear = (shear[0], shear[0])
+    shears = _pair("affine", "shear", (shear, 0.0) if is_number(shear) else shear)
+    matrix = inverse_affine(middle, angle, _pair("affine", "translate", translate), scale, shears)
     fillcolor = fill_of("affine", fill, img)
     return img.transform(img.size, Image.Transform.AFFINE, matrix, method, fillcolor=fillcolor)

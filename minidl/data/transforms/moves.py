@@ -7,7 +7,7 @@ from typing import Any
 
 from minidl.data.transforms import functional as F
 from minidl.data.transforms.base import Transform, draw_from
-from minidl.data.transforms.checks import as_angles, as_range, check_picture, is_number
+from minidl.data.transforms.checks import as_angles, as_range, check_picture, is_pair
 from minidl.data.transforms.geometry import check_moving
 from minidl.errors import ArgumentError, must
 
@@ -80,9 +80,7 @@ class RandomAffine(Transform):
     ) -> None:
         name = "RandomAffine"
         self.degrees = as_angles(name, "degrees", degrees)
-        if translate is not None and not (
-            len(translate) == 2 and all(0 <= share <= 1 for share in translate)
-        ):
+        if translate is not None and not (is_pair(translate) and all(0 <= share <= 1 for share in translate)):
             raise ArgumentError(must(name, "translate", "None, or two numbers in [0, 1]", repr(translate)))
         self.translate = None if translate is None else tuple(translate)
         self.scale = None if scale is None else as_range(name, "scale", scale)
@@ -124,6 +122,6 @@ def _as_shear(op: str, shear: Any) -> tuple[float, ...]:
 def _check_center(op: str, center: Any) -> tuple[float, float] | None:
     if center is None:
         return None
-    if not isinstance(center, Sequence) or len(center) != 2 or not all(map(is_number, center)):
+    if not is_pair(center):
         raise ArgumentError(must(op, "center", "None, or (x, y)", repr(center)))
     return center[0], center[1]

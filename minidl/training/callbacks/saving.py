@@ -75,9 +75,14 @@ class ModelCheckpoint(Monitor):
         names = {**logs, "epoch": epoch + 1, **position}
         try:
             path = Path(self.filepath.format(**names))
-        except KeyError as error:
+        except (LookupError, AttributeError) as error:  # {nothing}, {}, {epoch.nothing}
             expected = f"a path that names none but {', '.join(names)}"
             raise ArgumentError(must("ModelCheckpoint", "filepath", expected, error)) from error
+        except ValueError as error:
+            expected = "a path that formats numbers"
+            raise ArgumentError(
+                must("ModelCheckpoint", "filepath", expected, f"{self.filepath!r}: {error}")
+            ) from error
         path.parent.mkdir(parents=True, exist_ok=True)
         save(self.model.state_dict() if self.save_weights_only else self.model, path)
         if self.verbose:

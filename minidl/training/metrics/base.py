@@ -10,6 +10,7 @@ import numpy as np
 
 from minidl.errors import DTypeError, must
 from minidl.tensor import Tensor
+from minidl.training.data import count
 from minidl.training.sums import Mean
 
 
@@ -84,7 +85,7 @@ class FunctionMetric(Metric):
         if not isinstance(value, (int, float, np.integer, np.floating)):
             got = f"shape {value.shape}" if hasattr(value, "shape") else type(value).__name__
             raise DTypeError(must("Trainer", f"what the metric {self.name} returns", "a number", got))
-        self.mean.add(float(value), len(output))
+        self.mean.add(float(value), count(output))
 
     def result(self) -> float:
         return self.mean.value
