@@ -416,6 +416,12 @@ def test_sequential_and_batch_sampler():
 # ---- wrong calls
 
 
+@pytest.mark.parametrize("number", ["2", 1.5, True])
+def test_the_number_of_workers_is_an_int(number):
+    with pytest.raises(ArgumentError, match=f"num_workers must be a non-negative int, got {number!r}"):
+        DataLoader([1, 2], num_workers=number)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -442,7 +448,6 @@ def test_sequential_and_batch_sampler():
         ({"batch_size": True}, "batch_size must be a positive int, got True"),
         ({"drop_last": 1}, "drop_last must be a bool, got 1"),
         ({"num_workers": -1}, "num_workers must be a non-negative int, got -1"),
-        ({"num_workers": "2"}, "num_workers must be a non-negative int, got '2'"),
         ({"timeout": -1}, "timeout must be non-negative, got -1"),
         ({"prefetch_factor": 2}, "prefetch_factor must be None, or non-negative with num_workers > 0, got 2"),
         ({"prefetch_factor": -2, "num_workers": 1}, "prefetch_factor must be None, or non-negative"),
