@@ -13,7 +13,7 @@ from typing import Any
 from minidl import weights
 from minidl.errors import ArgumentError, WeightsError, must
 from minidl.models.keras_names import Module, from_keras, modules_of, to_keras, vgg_modules
-from minidl.models.loading import SET
+from minidl.models.loading import SET, said_preprocessing
 from minidl.models.vgg import BLOCKS, NAMES
 from minidl.serialization import KEY
 from minidl.weights import Arrays
@@ -93,8 +93,8 @@ def _text(metadata: dict[str, Any]) -> dict[str, str]:
     told = {
         key: value for key, value in metadata.items() if isinstance(value, str) and key not in OF_THE_FILE
     }
-    if match := re.search(r'"weight_set"[:, ]+"(keras|torchvision)"', str(metadata.get(KEY, ""))):
-        told[SET] = match[1]  # of a network that minidl.save wrote
+    if said := said_preprocessing(metadata):
+        told[SET] = said
     return told
 
 

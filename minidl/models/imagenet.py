@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minidl.errors import ArgumentError, DTypeError, ShapeError, must
+from minidl.ops.arguments import as_int
 from minidl.tensor import Tensor
 
 
@@ -67,7 +68,7 @@ def decode_predictions(
             "" if classes is not None else " (give classes= for a network of other classes than ImageNet's)"
         )
         raise ShapeError(must(op, "outputs", f"(N, {len(names)}){hint}", outputs.shape))
-    if not 1 <= top <= len(names):
+    if not 1 <= as_int(op, "top", top) <= len(names):
         raise ArgumentError(must(op, "top", f"from 1 to {len(names)}", top))
     x = _probabilities(x)
     best = np.argsort(-x, axis=1, kind="stable")[:, :top]

@@ -48,6 +48,10 @@ class Module:
     keras: str
     shape: Shape | None = None
 
+    def member(self, parameter: str) -> str:
+        """The full name of a parameter of the layer, which may be the whole network."""
+        return f"{self.name}.{parameter}" if self.name else parameter
+
 
 def modules_of(shapes: Mapping[str, Shape]) -> list[Module]:
     """The layers of a network, from the names and shapes of its ``state_dict``, in that order.
@@ -149,11 +153,11 @@ def from_keras(arrays: Mapping[str, np.ndarray], modules: Iterable[Module]) -> A
             )
             if name in arrays:
                 taken.add(name)
-                entries[f"{module.name}.{parameter}"] = _translated(arrays, name, module, channels)
+                entries[module.member(parameter)] = _translated(arrays, name, module, channels)
         if f"{layer}/moving_mean" in arrays:
-            entries[f"{module.name}.num_batches_tracked"] = _counter()
+            entries[module.member("num_batches_tracked")] = _counter()
         if module.kind != "norm":
-            channels = entries[f"{module.name}.weight"].shape[0] if module.kind == "conv" else 0
+            channels = entries[module.member("weight")].shape[0] if module.kind == "conv" else 0
     rest = {name: _as_it_is(arrays, name) for name in arrays if name not in taken}
     return Arrays({**entries, **rest})
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from minidl import weights
 from minidl.errors import WeightsError
 from minidl.models.keras_names import from_keras, modules_of
 from minidl.nn import Module
-from minidl.weights import Difference, Stored
+from minidl.serialization import KEY
+from minidl.weights import Arrays, Difference, Stored
+from minidl.weights.formats import read_any_size
+from minidl.weights.stored import Entry
 
 Shape = tuple[int, ...]
 
@@ -51,8 +56,9 @@ def load_weights(model: Module, file: str | os.PathLike[str], strict: bool = Tru
     Files of safetensors, NumPy's ``.npz`` and PyTorch's ``.pth`` have the network's names; Keras's ``.h5``,
     ``.weights.h5`` and ``.keras`` have its layers' names, which are translated, and their arrays' layouts with them.
 
-    A network without the dense layers of its top leaves those of the file out, also if ``strict``. A VGG remembers
-    which preprocessing its weights need (``model.preprocess``).
+    Where all the network's names stand below one prefix, as DataParallel's ``module.`` or a checkpoint's ``net.``, the
+    prefix is left out. A network without the dense layers of its top leaves those of the file out, also if ``strict``.
+    A VGG remembers which preprocessing its weights need (``model.preprocess``).
 
     Args:
         model: any Module.
@@ -60,6 +66,7 @@ def load_weights(model: Module, file: str | os.PathLike[str], strict: bool = Tru
         strict: every name must be found on both sides, with the same shape. If False, what fits is loaded.
 
     Raises:
+        DTypeError: ``file`` is no path.
         FileNotFoundError: there is no such file.
         WeightsError: it is damaged, or no weight file, or does not fit; the message lists all that is missing,
             unexpected and misshapen, and nothing was loaded.
@@ -76,10 +83,11 @@ def load_weights(model: Module, file: str | os.PathLike[str], strict: bool = Tru
       misshapen: weight is [2, 3], not [2, 4]
     """
     expect = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    stored = weights.read(file)
-    arrays = stored.arrays
+    stored = read_any_size(file)  # for of these arrays only those of the network's shapes are asked for
     if stored.format.startswith("keras"):
-        arrays = from_keras(arrays, modules_of(expect))
+        arrays = from_keras(stored.arrays, modules_of(expect))
+    else:
+        arrays = _without_prefix(stored.arrays, expect)
     difference = weights.compare(arrays.shapes, expect)
     if strict and (problems := _problems(difference, expect)):
         raise WeightsError(_complaint(stored, model, problems, difference))
@@ -90,9 +98,29 @@ def load_weights(model: Module, file: str | os.PathLike[str], strict: bool = Tru
         difference.misshapen, _preprocessing(stored),
     )  # fmt: skip
     for part in model.modules():
-        if hasattr(part, "loaded_from"):
+        if names and hasattr(part, "loaded_from"):
             part.loaded_from(report)
     return report
+
+
+def _without_prefix(arrays: Arrays, expect: Mapping[str, Shape]) -> Arrays:
+    """The arrays with the network's names, if there is one prefix below which all of these are; else as they are."""
+    if not expect or any(name in arrays for name in expect):
+        return arrays
+    needed = [name for name in expect if not name.endswith(".num_batches_tracked")]
+    prefixes = [name.removesuffix(needed[0]) for name in arrays if name.endswith(f".{needed[0]}")]
+    prefixes = [prefix for prefix in prefixes if all(prefix + name in arrays for name in needed)]
+    if len(prefixes) != 1:
+        return arrays
+    shapes, dtypes = arrays.shapes, arrays.dtypes
+    return Arrays(
+        {
+            name.removeprefix(prefixes[0]): Entry(
+                shapes[name], dtypes[name], partial(arrays.__getitem__, name)
+            )
+            for name in arrays
+        }
+    )
 
 
 def _problems(difference: Difference, expect: Mapping[str, Shape]) -> Difference:
@@ -137,7 +165,14 @@ def _hints(problems: Difference, difference: Difference) -> list[str]:
 
 def _preprocessing(stored: Stored) -> str:
     """Which preprocessing the weights need: what the file says, else what is usual where the format comes from."""
-    said: Any = stored.metadata.get(SET)
+    usual = "keras" if stored.format.startswith("keras") else "torchvision"
+    return said_preprocessing(stored.metadata) or usual
+
+
+def said_preprocessing(metadata: Mapping[str, Any]) -> str | None:
+    """Which preprocessing a file says that its weights need; also one that ``minidl.save`` made of a VGG."""
+    said: Any = metadata.get(SET)
     if said in ("torchvision", "keras"):
         return said
-    return "keras" if stored.format.startswith("keras") else "torchvision"
+    match = re.search(r'"weight_set"[:, ]+"(keras|torchvision)"', str(metadata.get(KEY, "")))
+    return match[1] if match else None

@@ -176,6 +176,9 @@ def _with_weights(weights: str | os.PathLike[str] | None, name: str, *args: Any,
     with nn.init.skipped():  # all of it is loaded
         model = VGG(name, *args, **options)
     published = isinstance(weights, str) and weights in SETS
+    if published and model.include_top and model.num_classes != 1000:
+        expected = f"1000 with weights={weights!r}; for others, take include_top=False and layers of your own"
+        raise ArgumentError(must(name, "num_classes", expected, model.num_classes))
     load_weights(model, fetch(name, model.include_top, str(weights)) if published else weights)
     return model
 
@@ -252,7 +255,7 @@ def vgg16(
 
     Raises:
         WeightsError: the file does not fit, or is damaged. DownloadError: "imagenet" cannot be had.
-        ArgumentError: ``pooling`` is none of these, or given with the top.
+        ArgumentError: ``pooling`` is none of these, or given with the top; ``num_classes`` is not that of "imagenet".
         ShapeError: when called, ``x`` is not (N, 3, H, W), or too small.
 
     >>> import minidl

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minidl.errors import ArgumentError, WeightsError, must
+from minidl.errors import ArgumentError, DTypeError, WeightsError, must
 from minidl.weights.files import File, check_file, is_path
-from minidl.weights.stored import MappedFile, Shape, Stored
+from minidl.weights.stored import MappedFile, Shape, Stored, check_size
 
 # The module and the function that read a format; imported when they are needed.
 READERS = {
@@ -86,6 +86,7 @@ def read(path: str | os.PathLike[str], expect: Mapping[str, Shape] | None = None
         A :class:`Stored`: ``arrays``, ``format`` and ``metadata``.
 
     Raises:
+        DTypeError: ``path`` is none.
         FileNotFoundError: there is no such file.
         WeightsError: it is no weight file, truncated, damaged, names code to run, or differs from ``expect``; the
             message names the file and says which.
@@ -100,10 +101,28 @@ def read(path: str | os.PathLike[str], expect: Mapping[str, Shape] | None = None
     minidl.errors.WeightsError: load: ...net.npz holds other arrays than expected.
         misshapen: weight is [2, 3], not [3, 2]
     """
+    file, found = _read(path, expect)
+    if expect is None:
+        check_size(file, found.arrays)
+    return found
+
+
+def read_any_size(path: str | os.PathLike[str]) -> Stored:
+    """:func:`read` without its limit, for those who ask only for arrays whose shapes they expect.
+
+    Raises:
+        DTypeError, FileNotFoundError, WeightsError: as :func:`read`.
+    """
+    return _read(path, None)[1]
+
+
+def _read(path: str | os.PathLike[str], expect: Mapping[str, Shape] | None) -> tuple[MappedFile, Stored]:
+    if not is_path(path):
+        raise DTypeError(must("load", "the weight file", "a path", type(path).__name__))
     if os.path.isdir(path):
         raise WeightsError(must("load", os.fspath(path), "a weight file", _folder(Path(path))))
     file = MappedFile(path)
-    return _function(READERS[_recognised(file)])(file, expect)
+    return file, _function(READERS[_recognised(file)])(file, expect)
 
 
 def recognise(path: str | os.PathLike[str]) -> str:

@@ -146,10 +146,12 @@ def _legacy_name(layer: str, weight: str) -> str:
     'block1_conv1/kernel'
     >>> _legacy_name("dense", "sequential/dense/kernel:0")
     'dense/kernel'
+    >>> _legacy_name("scope/conv", "scope/conv/kernel:0")
+    'scope/conv/kernel'
     >>> _legacy_name("vgg16", "block1_conv1/kernel")
     'vgg16/block1_conv1/kernel'
     """
-    *scopes, variable = re.sub(r":\d+$", "", weight).split("/")
+    *scopes, variable = re.sub(r":\d+$", "", weight).removeprefix(f"{layer}/").split("/")
     variable = canonical(variable.removeprefix(f"{layer}_"))
     if layer in scopes:  # below the names of the models that hold it
         scopes = scopes[len(scopes) - scopes[::-1].index(layer) :]

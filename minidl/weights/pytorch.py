@@ -174,7 +174,9 @@ class _Record:
 
 def _itemsize(dtype: str) -> int:
     """Bytes of an element; of a dtype that minidl does not have, at least that many."""
-    return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize if dtype in DTYPES else 1
+    if dtype in DTYPES:
+        return np.dtype(dtype).itemsize
+    return {"bfloat16": 2, "complexfloat": 8, "complexdouble": 16, "qint32": 4}.get(dtype, 1)
 
 
 def _identified(file: MappedFile, identity: Any, length: int, found: dict[str, _Storage]) -> _Storage:

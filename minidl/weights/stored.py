@@ -175,7 +175,7 @@ def stored(
     metadata: dict[str, Any],
     expect: Mapping[str, Shape] | None,
 ) -> Stored:
-    """The :class:`Stored` of these entries, if they are what ``expect`` says, or not more than the file can hold.
+    """The :class:`Stored` of these entries, if they are what ``expect`` says.
 
     Raises:
         WeightsError: they are not.
@@ -183,16 +183,18 @@ def stored(
     arrays = Arrays(entries)
     if expect is not None:
         check_expected(file.name, arrays.shapes, expect)
-    else:
-        _check_size(file, entries)
     return Stored(file.name, format, arrays, metadata)
 
 
-def _check_size(file: MappedFile, entries: Mapping[str, Entry]) -> None:
+def check_size(file: MappedFile, arrays: Arrays) -> None:
     """Raise if the arrays take much more memory than the file; those that are the same bytes count once.
 
     A few bytes can claim terabytes: a compressed file of zeros, or a view that repeats one number.
+
+    Raises:
+        WeightsError: they do.
     """
+    entries = arrays._entries
     sizes = {
         (name if entry.place is None else entry.place): math.prod(entry.shape) * entry.dtype.itemsize
         for name, entry in entries.items()

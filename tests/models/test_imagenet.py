@@ -66,3 +66,9 @@ def test_large_logits_do_not_overflow():
 def test_wrong_calls_are_answered_clearly(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("top", [1.5, "3", True])
+def test_top_is_a_whole_number(top):
+    with pytest.raises(DTypeError, match="decode_predictions: top must be an int, got"):
+        decode_predictions(np.zeros((1, 3)), top=top, classes="abc")

@@ -93,6 +93,13 @@ def test_layouts(tmp_path):
     np.testing.assert_array_equal(found["b.weight"], dense.T)
 
 
+def test_a_layer_that_is_the_whole_network(tmp_path):
+    arrays = stored(tmp_path, dense__kernel=random(6, 7), dense__bias=random(7))
+    found = from_keras(arrays, modules_of(shapes_of(nn.Linear(6, 7))))
+    assert list(found) == ["weight", "bias"]
+    np.testing.assert_array_equal(found["weight"], random(6, 7).T)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 3, 2), (7, 7, 40, 65), (3, 1, 1000, 1)])
 def test_the_dense_layer_behind_flatten(shape):
     """A dense layer on (h, w, c) equals the translated one on (c, h, w), whatever the features."""

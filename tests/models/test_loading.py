@@ -10,9 +10,10 @@ import pytest
 
 import minidl
 from minidl import hub, models, nn, weights
-from minidl.errors import ArgumentError, DownloadError, WeightsError
+from minidl.errors import ArgumentError, DownloadError, DTypeError, WeightsError
 from minidl.models import load_weights
 from minidl.models.published import HASHES, KERAS_FILES, published
+from minidl.weights import stored
 
 
 class Small(nn.Module):
@@ -128,6 +129,36 @@ class TestWhatDoesNotFit:
         with pytest.raises(FileNotFoundError):
             load_weights(Small(), tmp_path / "net.npz")
 
+    def test_what_is_no_path(self):
+        with pytest.raises(DTypeError, match="load: the weight file must be a path, got dict"):
+            load_weights(Small(), arrays_of(Small()))
+
+
+def test_a_prefix_of_all_names_is_left_out(tmp_path):
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    torch.save(torch.nn.DataParallel(theirs).state_dict(), tmp_path / "net.pth")
+    model = nn.Sequential(nn.Linear(3, 2))
+    report = load_weights(model, tmp_path / "net.pth")
+    assert report.loaded == ("0.weight", "0.bias")
+    np.testing.assert_array_equal(model[0].weight.numpy(force=True), theirs[0].weight.detach().numpy())
+
+
+def test_of_two_prefixes_none_is_taken(tmp_path):
+    arrays = {f"{prefix}.{name}": x for name, x in arrays_of(Small()).items() for prefix in ("net", "ema")}
+    with pytest.raises(WeightsError, match=r"unexpected: net\.features\.0\.weight, ema\.features\.0\.weight"):
+        load_weights(Small(), write(tmp_path / "net.npz", arrays))
+
+
+def test_what_unpacks_to_much_is_taken_by_a_network_of_that_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(stored, "SLACK", 0)
+    np.savez_compressed(tmp_path / "net.npz", weight=np.zeros((100, 100)), bias=np.zeros(100))
+    with pytest.raises(WeightsError, match="that unpacks to 80,800"):
+        weights.read(tmp_path / "net.npz")
+    assert load_weights(nn.Linear(100, 100), tmp_path / "net.npz").loaded == ("weight", "bias")
+    with pytest.raises(WeightsError, match=r"misshapen: weight is \[100, 100\], not \[3, 2\]"):
+        load_weights(nn.Linear(2, 3), tmp_path / "net.npz")
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory) -> Path:
@@ -143,11 +174,31 @@ class TestVGG:
         assert model.weight_set == "torchvision"
 
     def test_a_file_can_say_which_preprocessing_it_needs(self, file, tmp_path):
-        arrays = {"features.0.bias": weights.read(file).arrays["features.0.bias"]}
+        arrays = {"0.features.0.bias": weights.read(file).arrays["features.0.bias"]}
         path = write(tmp_path / "w.safetensors", arrays, metadata={"preprocessing": "keras"})
         model = models.vgg11(include_top=False)
         assert load_weights(nn.Sequential(model), path, strict=False).preprocessing == "keras"
         assert model.preprocess == models.Preprocess("keras")
+
+    def test_a_saved_network_keeps_its_preprocessing(self, tmp_path):
+        source = models.vgg11(include_top=False)
+        source.weight_set = "keras"
+        minidl.save(source, tmp_path / "net.safetensors")
+        assert models.vgg11(tmp_path / "net.safetensors", include_top=False).weight_set == "keras"
+
+    def test_what_was_not_loaded_says_nothing_of_preprocessing(self, tmp_path):
+        model = models.vgg11(include_top=False)
+        load_weights(model, write(tmp_path / "w.npz", {"x": np.zeros(1)}), strict=False)
+        assert model.weight_set is None
+
+    @pytest.mark.parametrize("which", ["imagenet", "imagenet-keras"])
+    def test_other_classes_than_imagenets_are_refused_before_the_download(self, monkeypatch, which):
+        monkeypatch.setattr(hub, "download", lambda *_, **__: pytest.fail("downloaded"))
+        expected = (
+            f"vgg16: num_classes must be 1000 with weights='{which}'; for others, take include_top=False"
+        )
+        with pytest.raises(ArgumentError, match=expected):
+            models.vgg16(which, num_classes=10)
 
     def test_another_network_is_refused(self, file):
         with pytest.raises(

@@ -166,14 +166,15 @@ def test_programs_are_refused_with_advice(network: Any, tmp_path: Path) -> None:
         weights.read(path)
 
 
-@pytest.mark.parametrize("name", ["complex64", "float8_e4m3fn"])
-def test_dtypes_that_numpy_has_not(name: str, tmp_path: Path) -> None:
+@FORMATS
+@pytest.mark.parametrize("name", ["complex64", "complex128", "float8_e4m3fn"])
+def test_dtypes_that_numpy_has_not(name: str, tmp_path: Path, legacy: bool) -> None:
     torch = pytest.importorskip("torch")
-    tensors = {"w": torch.ones(2).to(getattr(torch, name))}
+    tensors = {key: torch.ones(2).to(getattr(torch, name)) for key in "wv"}
     with pytest.raises(
         WeightsError, match=r"net cannot be read: its tensor 'w' is of .*minidl knows bfloat16, float16"
     ):
-        weights.read(saved(tensors, tmp_path / "net", False))
+        weights.read(saved(tensors, tmp_path / "net", legacy))
 
 
 def test_files_of_big_endian_machines(tmp_path: Path) -> None:
