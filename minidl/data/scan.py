@@ -13,6 +13,7 @@ does not tell from these is decoded:
 from __future__ import annotations
 
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -121,6 +122,8 @@ def problem_of(path: str, limit: float) -> str | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe waits for whoever writes to it
+            return "no file with content: a pipe, a socket or a device"
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size == 0:

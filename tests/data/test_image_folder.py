@@ -289,6 +289,12 @@ def test_every_cut_is_found(tmp_path, ending):
     np.testing.assert_array_equal(np.asarray(minidl.data.load_picture(path)), whole)
 
 
+def test_a_pipe_is_named_and_not_waited_for(root):
+    os.mkfifo(root / "cats" / "pipe.jpg")
+    with pytest.raises(DataError, match="pipe.jpg: no file with content: a pipe, a socket or a device"):
+        ImageFolder(root)
+
+
 def test_a_class_of_broken_files_is_empty(root):
     (root / "apes").mkdir()
     (root / "apes" / "x.jpg").write_bytes(b"no picture")
