@@ -26,7 +26,7 @@ class _Judged:
 
     labels: np.ndarray  # (N,)
     probabilities: np.ndarray | None  # (N, C)
-    targets: np.ndarray | None  # (N,)
+    targets: np.ndarray | None  # (N,); a negative one, such as -100, is not known
     classes: list[str]
     files: Any
 
@@ -36,7 +36,7 @@ class _Judged:
     def title(self, i: int) -> str:
         """``cat 97%``; of a mistake ``cat 97%, is dog``."""
         text = self.classes[self.labels[i]] + self.confidence(i)
-        if self.targets is None or self.targets[i] == self.labels[i]:
+        if self.targets is None or self.targets[i] < 0 or self.targets[i] == self.labels[i]:
             return text
         return f"{text}\nis {self.classes[self.targets[i]]}"
 
@@ -156,7 +156,7 @@ def plot_mistakes(
     judged = _judge("plot_mistakes", predictions, targets, classes)
     if judged.targets is None:
         raise ArgumentError(must("plot_mistakes", "targets", "given, or known to the predictions", "None"))
-    wrong = np.flatnonzero(judged.labels != judged.targets)
+    wrong = np.flatnonzero((judged.labels != judged.targets) & (judged.targets >= 0))
     if judged.probabilities is not None:
         doubts = judged.probabilities[wrong, judged.targets[wrong]]
         wrong = wrong[np.argsort(doubts, kind="stable")]
@@ -215,5 +215,6 @@ def _counts(predictions: Any, targets: Any, classes: Sequence[str] | None) -> tu
     if judged.targets is None:
         raise ArgumentError(must(op, "targets", "given, or known to the predictions", "None"))
     counts = np.zeros((len(judged.classes), len(judged.classes)), np.int64)
-    np.add.at(counts, (judged.targets, judged.labels), 1)
+    known = judged.targets >= 0
+    np.add.at(counts, (judged.targets[known], judged.labels[known]), 1)
     return counts, judged.classes

@@ -89,6 +89,19 @@ def test_the_worst_mistakes_come_first() -> None:
     assert titles(plot_mistakes(LOGITS.argmax(1), images, TARGETS)) == ["0\nis 1", "2\nis 0", "0\nis 2"]
 
 
+def test_targets_that_are_not_known_do_not_count() -> None:
+    targets, labels = np.array([0, -1, -100, 1, 2]), np.array([0, 1, 2, 0, 2])
+    images = np.zeros((5, 3, 3))
+    assert titles(plot_mistakes(labels, images, targets, CLASSES)) == [f"{CLASSES[0]}\nis {CLASSES[1]}"]
+    shown = [labels[i] if targets[i] < 0 else None for i in range(5)]
+    found = titles(plot_predictions(labels, images, targets, CLASSES))
+    assert all(
+        title == CLASSES[label] for title, label in zip(found, shown, strict=True) if label is not None
+    )
+    (matrix, _) = plot_confusion_matrix(labels, targets, CLASSES).axes
+    np.testing.assert_array_equal(matrix.images[0].get_array(), [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
+
+
 def test_no_mistakes() -> None:
     figure = plot_mistakes(LOGITS, np.zeros((5, 3, 3)), LOGITS.argmax(1))
     assert [text.get_text() for text in figure.texts] == ["no mistakes"]
