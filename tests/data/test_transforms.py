@@ -376,3 +376,20 @@ def test_wrong_choices(parts, p, message):
 def test_a_transform_must_define_its_call():
     with pytest.raises(NotImplementedError, match="Transform must define __call__"):
         transforms.Transform()(None)
+
+
+def test_a_transform_is_random_unless_it_says_that_it_is_not():
+    """A class of the user's own that draws must not have its results kept."""
+
+    class Own(transforms.Transform):
+        def __call__(self, img):
+            return img
+
+    fixed = [transforms.Resize(3), transforms.CenterCrop(3), transforms.Pad(1), transforms.Grayscale()]
+    fixed += [transforms.ToTensor(), transforms.PILToTensor(), transforms.Normalize([0.5], [0.5])]
+    drawing = [Own(), transforms.RandomCrop(3), transforms.RandomVerticalFlip(), transforms.RandomRotation(3)]
+    drawing += [transforms.ColorJitter(0.1), transforms.RandomErasing(), transforms.RandomApply(fixed)]
+    assert not any(transform.random for transform in fixed)
+    assert not transforms.Compose(fixed).random
+    assert all(transform.random for transform in drawing)
+    assert all(transforms.Compose([*fixed, transform]).random for transform in drawing)

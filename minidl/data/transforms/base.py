@@ -15,12 +15,13 @@ class Transform:
     """The base of transforms: called with a picture or a tensor, it returns another.
 
     Attributes:
-        random: False says that the result depends on the argument alone. What a transform draws, it draws from
-            :func:`minidl.data.current_generator`, so that it belongs to the sample, not to the order of the calls.
+        random: False says that the result depends on the argument alone; a class that does not say so may be random.
+            What a transform draws, it draws from :func:`minidl.data.current_generator`, so that it belongs to the
+            sample, not to the order of the calls.
         fresh: True says that the result is nobody else's, so that the next transform may overwrite it.
     """
 
-    random = False
+    random = True
     fresh = False
     _shown: tuple[str, ...] = ()  # the attributes in its repr, which tells what it does; default: all
 
@@ -80,8 +81,6 @@ class Compose(_Several):
 class RandomApply(_Several):
     """All of the transforms, one after the other, with probability ``p``; else none."""
 
-    random = True
-
     def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: float = 0.5) -> None:
         super().__init__(transforms)
         self.p = check_probability("RandomApply", p)
@@ -98,8 +97,6 @@ class RandomApply(_Several):
 
 class RandomChoice(_Several):
     """One of the transforms, with probabilities in proportion to ``p``; by default each is as likely as the others."""
-
-    random = True
 
     def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: Sequence[float] | None = None) -> None:
         super().__init__(transforms)
@@ -121,8 +118,6 @@ class RandomChoice(_Several):
 
 class RandomOrder(_Several):
     """All of the transforms, in random order."""
-
-    random = True
 
     def __call__(self, img: Any) -> Any:
         for i in current_generator().permutation(len(self.transforms)).tolist():

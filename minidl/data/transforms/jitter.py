@@ -24,7 +24,6 @@ class ColorJitter(Transform):
         hue: the range, within [-0.5, 0.5], of turns around the circle of hues; one number stands for (-hue, hue).
     """
 
-    random = True
     _shown = ("brightness", "contrast", "saturation", "hue")
 
     def __init__(
@@ -73,6 +72,7 @@ def _hues(given: Any) -> Range:
 class Grayscale(Transform):
     """A picture in grey, with one channel or three."""
 
+    random = False
     _shown = ("num_output_channels",)
 
     def __init__(self, num_output_channels: int = 1) -> None:
@@ -87,7 +87,6 @@ class Grayscale(Transform):
 class RandomGrayscale(Transform):
     """A picture in grey with probability ``p``, with as many channels as before: one, or three."""
 
-    random = True
     _shown = ("p",)
 
     def __init__(self, p: float = 0.1) -> None:

@@ -23,7 +23,6 @@ class RandomRotation(Transform):
         fill: the colour of what was outside: a number, or one for each channel.
     """
 
-    random = True
     _shown = ("degrees", "interpolation", "expand", "center", "fill")
 
     def __init__(
@@ -65,7 +64,6 @@ class RandomAffine(Transform):
         center: (x, y) about which it is turned, scaled and sheared; default: its middle.
     """
 
-    random = True
     _shown = ("degrees", "translate", "scale", "shear", "interpolation", "fill", "center")
 
     def __init__(

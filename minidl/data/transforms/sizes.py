@@ -29,6 +29,7 @@ class Resize(Transform):
     ``flow_from_directory(target_size=(224, 224))`` is ``Resize((224, 224), interpolation="nearest")``.
     """
 
+    random = False
     _shown = ("size", "interpolation", "max_size", "antialias")
 
     def __init__(
@@ -51,6 +52,7 @@ class Resize(Transform):
 class CenterCrop(Transform):
     """The middle of a picture or tensor: (height, width), or a square; a smaller one gets a border of 0 first."""
 
+    random = False
     _shown = ("size",)
 
     def __init__(self, size: Size) -> None:
@@ -63,6 +65,7 @@ class CenterCrop(Transform):
 class Pad(Transform):
     """A picture or tensor with a border; see :func:`minidl.data.transforms.functional.pad` for the arguments."""
 
+    random = False
     _shown = ("padding", "fill", "padding_mode")
 
     def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> None:
@@ -94,7 +97,6 @@ class RandomCrop(Transform):
         ShapeError: when called with a picture smaller than ``size``.
     """
 
-    random = True
     _shown = ("size", "padding", "pad_if_needed", "fill", "padding_mode")
 
     def __init__(
@@ -143,7 +145,6 @@ class RandomResizedCrop(Transform):
         interpolation: its name. antialias: of tensors.
     """
 
-    random = True
     _shown = ("size", "scale", "ratio", "interpolation", "antialias")
 
     def __init__(
@@ -200,7 +201,6 @@ def draw_rectangle(
 class RandomHorizontalFlip(Transform):
     """Left and right exchanged with probability ``p``, of a picture or a tensor (..., H, W)."""
 
-    random = True
     _shown = ("p",)
     _flip = staticmethod(F.hflip)
 

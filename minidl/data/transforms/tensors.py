@@ -23,6 +23,7 @@ class ToTensor(Transform):
     Its memory is channels-last, as convolutions like it. See :func:`minidl.data.transforms.functional.to_tensor`.
     """
 
+    random = False
     fresh = True
 
     def __call__(self, img: Any) -> Tensor:
@@ -31,6 +32,8 @@ class ToTensor(Transform):
 
 class PILToTensor(Transform):
     """A picture's values as they are, as a tensor (C, H, W)."""
+
+    random = False
 
     def __call__(self, img: Any) -> Tensor:
         return F.pil_to_tensor(img)
@@ -43,6 +46,7 @@ class Normalize(Transform):
     Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
     """
 
+    random = False
     _shown = ("mean", "std")
 
     def __init__(
@@ -72,7 +76,6 @@ class RandomErasing(Transform):
         inplace: change the tensor itself.
     """
 
-    random = True
     _shown = ("p", "scale", "ratio", "value", "inplace")
 
     def __init__(
