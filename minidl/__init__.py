@@ -18,6 +18,7 @@ from minidl import linalg as linalg
 from minidl import nn as nn
 from minidl import optim as optim
 from minidl import random as random
+from minidl import rebuilding as rebuilding
 from minidl import utils as utils
 from minidl.anomaly import detect_anomaly as detect_anomaly
 from minidl.autograd import grad as grad
@@ -110,3 +111,4 @@ def __getattr__(name: str) -> Any:
 Size = tuple  # what ``.shape`` is
 
 keep_freed_memory()
+rebuilding.imported_late.append("minidl.models")

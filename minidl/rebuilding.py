@@ -8,6 +8,7 @@ is in the state that goes with it.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -30,6 +31,8 @@ _LAYERS = {
 _NAMES = {cls: name for name, cls in _LAYERS.items()}
 _OLDER = ("size_average", "reduce", "device")  # arguments that leave no trace: others say the same
 _rebuildable: dict[str, Any] = {}  # classes of users, and of minidl.models, by name
+# Packages above this layer that are imported when a file names a class of theirs; ``minidl`` itself says which.
+imported_late: list[str] = []
 
 
 def rebuildable(cls: C) -> C:
@@ -137,6 +140,9 @@ def build(name: str, config: Any, largest: float = math.inf) -> nn.Module:
         ValueError: there is no such class among the layers and those that :func:`rebuildable` was told of.
         TypeError, ValueError: the constructor does not take ``config``.
     """
+    for package in imported_late:
+        if name.startswith(f"{package}.") and name not in _rebuildable:
+            importlib.import_module(package)
     if name not in _LAYERS and name not in _rebuildable:
         raise ValueError(
             f"its module {name!r} is of no class that minidl.serialization.rebuildable has been told of"

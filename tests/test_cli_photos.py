@@ -14,6 +14,7 @@ import minidl
 from minidl import models, weights
 from minidl.cli import main
 from minidl.cli.photos import find_photos
+from minidl.errors import DataError
 from minidl.training import Trainer
 
 COLOURS = {"blue": (40, 60, 220), "red": (220, 50, 40)}
@@ -168,3 +169,26 @@ def test_options_are_checked(option, value, capsys):
         main(["finetune", "--data", ".", option, value])
     assert ended.value.code == 2
     assert f"argument {option}" in capsys.readouterr().err
+
+
+def test_one_class_is_nothing_to_tell_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "cats").mkdir()
+    for i in range(4):
+        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / "cats" / f"{i}.png")
+    assert main(["finetune", "--data", str(tmp_path), "--out", str(tmp_path / "m.safetensors")]) == 2
+    message = f"minidl: error: {tmp_path}: there is one class only, 'cats', and nothing to tell apart. "
+    assert capsys.readouterr().err == message + "--data is the folder that holds a folder for each class\n"
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_files_that_are_no_photos_are_skipped_if_told_to(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / name / f"{i}.png")
+    (tmp_path / "dogs" / "notes.txt").write_text("no photo")
+    with pytest.raises(DataError, match=r"notes\.txt"):
+        find_photos(tmp_path, 0.3, seed=0)
+    with pytest.warns(UserWarning, match="1 files are left out"):
+        train, validation = find_photos(tmp_path, 0.3, seed=0, on_error="skip")
+    assert len(train) + len(validation) == 8

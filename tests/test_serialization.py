@@ -318,7 +318,7 @@ def test_a_truncated_file_is_named_at_every_length(tmp_path: Path) -> None:
         (b"", "must be a safetensors file, got an empty file"),
         (
             b"PK\x03\x04\x00\x00\x08\x08" + bytes(100),
-            "must be a safetensors file, got one that begins with b'PK",
+            "must be a safetensors file, got what PyTorch or Keras writes",
         ),
         (b"\x05" + bytes(7) + b"{{{{{", "is truncated or damaged: .*JSON"),
     ],
@@ -446,7 +446,7 @@ def test_safetensors_of_others_as_file_objects(tmp_path: Path) -> None:
         (b"", r"load: the BytesIO is empty, or at its end: seek\(0\) goes back"),
         (
             b"PK\x03\x04\x00\x00\x08\x08",
-            "load: the BytesIO must be a safetensors file, got one that begins with b'PK",
+            "load: the BytesIO must be a safetensors file, got what PyTorch or Keras writes",
         ),
         (b"\x05" + bytes(7) + b"{{{{{", "load: the BytesIO is truncated or damaged: "),
         (MAGIC, "load: the BytesIO is truncated or damaged: "),
@@ -718,3 +718,15 @@ def test_a_killed_write_leaves_the_previous_file_whole(tmp_path: Path) -> None:
             child.send_signal(signal.SIGKILL)
         got = load(path)
         np.testing.assert_array_equal(got["x"], np.full(1_000_000, got["i"]))
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04" + bytes(60), b"\x89HDF\r\n\x1a\n" + bytes(60)], ids=["zip", "HDF5"]
+)
+def test_weights_of_other_programs_are_told_from_damage(start: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "vgg16.pth"
+    path.write_bytes(start)
+    with pytest.raises(
+        WeightsError, match=r"vgg16\.pth must be a safetensors file, got what PyTorch or Keras writes"
+    ):
+        load(path)

@@ -11,6 +11,7 @@ from typing import Any
 from minidl import optim
 from minidl.cli.photos import check_writable, find_photos, fraction, per_class, positive, with_transform
 from minidl.data import DataLoader, default_collate
+from minidl.errors import DataError
 from minidl.grad_mode import no_grad
 from minidl.models import ImageClassifier
 from minidl.models.preprocessing import RECIPES
@@ -71,6 +72,12 @@ def add_to(commands: Any) -> None:
         metavar="SHARE",
         help="share of the photos to validate with, where there is no folder for that (0.2)",
     )
+    add(
+        "--on-error",
+        choices=("raise", "skip"),
+        default="raise",
+        help="files that are no whole photos: name them all and stop, or skip them (raise)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same classifier (0)")
     parser.set_defaults(run=run)  # fmt: skip
 
@@ -78,7 +85,12 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     check_writable(options.out)
     manual_seed(options.seed)
-    photos = find_photos(options.data, options.validation, options.seed)
+    photos = find_photos(options.data, options.validation, options.seed, options.on_error)
+    if len(photos[0].classes) < 2:
+        raise DataError(
+            f"{options.data}: there is one class only, {photos[0].classes[0]!r}, and nothing to tell apart. "
+            "--data is the folder that holds a folder for each class"
+        )
     model = ImageClassifier(photos[0].classes, options.base, options.hidden, preprocess=options.preprocess)
     if options.weights is None:
         _say(f"no --weights: the base is random, and what it finds in photos is of little use. For {options.base}'s, "

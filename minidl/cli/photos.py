@@ -19,7 +19,7 @@ from minidl.serialization import load
 VALIDATION = ("validation", "val", "valid", "test")  # how the folder beside train/ may be called
 
 
-def find_photos(folder: Path, share: float, seed: int) -> tuple[Any, Any]:
+def find_photos(folder: Path, share: float, seed: int, on_error: str = "raise") -> tuple[Any, Any]:
     """The photos to train on, and those to validate with.
 
     They are in the folders ``train`` and ``validation`` (or ``val``, ``valid``, ``test``) of ``folder``; or ``folder``
@@ -29,11 +29,11 @@ def find_photos(folder: Path, share: float, seed: int) -> tuple[Any, Any]:
         DataError: there are no such folders, or both have different classes; or as ImageFolder.
     """
     if not (folder / "train").is_dir():
-        return _split(ImageFolder(folder), share, seed)
-    train = ImageFolder(folder / "train")
+        return _split(ImageFolder(folder, on_error=on_error), share, seed)
+    train = ImageFolder(folder / "train", on_error=on_error)
     for name in VALIDATION:
         if (folder / name).is_dir():
-            return train, relabelled(ImageFolder(folder / name), train.classes)
+            return train, relabelled(ImageFolder(folder / name, on_error=on_error), train.classes)
     return _split(train, share, seed)
 
 

@@ -63,6 +63,9 @@ class Loss:
                 raise ArgumentError(must("Trainer", "loss", expected, repr(loss) + near(loss, _NAMED)))
             self.function, self.kind = _NAMED[loss]
             self.name = loss
+        elif isinstance(loss, type):
+            got = f"the class {loss.__name__}"
+            raise DTypeError(must("Trainer", "loss", f"an object, {loss.__name__}(...)", got))
         elif callable(loss):
             self.function = loss
             self.kind = next((kind for cls, kind in _MODULES.items() if isinstance(loss, cls)), None)

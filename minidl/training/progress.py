@@ -131,13 +131,10 @@ class Progress(Callback):
             return
         if self.clock is None:
             self.clock, self.clocked = now, batch
-            if now - self.start < 10 or batch + 1 == self.params["steps"]:
-                return
-            seconds = now - self.start  # long batches: say it now
-        elif now - self.clock < 1:
             return
-        else:
-            seconds = (now - self.clock) / (batch - self.clocked)
+        if now - self.clock < 1:
+            return
+        seconds = (now - self.clock) / (batch - self.clocked)
         self.estimated = True
         total = seconds * self.batches * (self.epochs - self.trainer.epoch)
         if total > LONG:

@@ -340,4 +340,8 @@ def as_optimizer(optimizer: Any, model: Module) -> optim.Optimizer | None:
 def _check(op: str, **numbers: Any) -> None:
     for name, value in numbers.items():
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            if hasattr(value, "shape"):
+                raise ArgumentError(
+                    f"{op}: {name} must be a positive int, got an array; data is one tuple, (x, y)"
+                )
             raise ArgumentError(must(op, name, "a positive int", repr(value)))

@@ -91,7 +91,7 @@ def read(window: Window, enter: Callable[[str], bool] = lambda _path: True) -> T
         import pyfive  # noqa: F401  # before _refusing turns its absence into a damaged file
     except ImportError as error:
         raise MissingDependencyError(
-            f"load: {window.file.name} is an HDF5 file, which needs pyfive: pip install 'minidl[keras]'"
+            f"load: {window.file.name} holds HDF5, which needs pyfive: pip install pyfive"
         ) from error
     with _refusing(window.file):
         walk = _Walk(window, enter)

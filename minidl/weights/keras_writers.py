@@ -78,9 +78,7 @@ def _hdf5(f: File, metadata: Mapping[str, Any] | None) -> Iterator[Any]:
     try:
         import h5py
     except ImportError as error:
-        raise MissingDependencyError(
-            "write: Keras's formats need h5py: pip install 'minidl[keras]'"
-        ) from error
+        raise MissingDependencyError("write: Keras's formats need h5py: pip install h5py") from error
     if not all(isinstance(value, str) for value in (metadata or {}).values()):
         raise ArgumentError(must("write", "metadata", "a dict of strings in Keras's formats", metadata))
     with _place(f) as place, h5py.File(place, "w") as file:

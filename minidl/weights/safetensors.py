@@ -163,6 +163,8 @@ def _check_start(start: bytes, file: str) -> int:
     length = int.from_bytes(start, "little")
     if len(start) < 8 or length > LONGEST_HEADER:
         got = f"one that begins with {start!r}" if start else "an empty file"
+        if start.startswith((b"PK", b"\x89HDF")):  # zip, HDF5
+            got = "what PyTorch or Keras writes: a network of minidl takes it by weights=, `minidl convert` rewrites it"
         raise WeightsError(must("load", file, "a safetensors file", got))
     return length
 

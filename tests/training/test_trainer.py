@@ -591,3 +591,14 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
 def test_what_is_refused(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_keras_users_would_write_is_told_apart() -> None:
+    trainer = Trainer(nn.Linear(2, 1), loss="mse", metrics=[])
+    x = np.zeros((4, 2), np.float32)
+    with pytest.raises(
+        ArgumentError, match=r"epochs must be a positive int, got an array; data is one tuple"
+    ):
+        trainer.fit(x, x[:, :1])
+    with pytest.raises(DTypeError, match=r"loss must be an object, MSELoss\(\.\.\.\), got the class MSELoss"):
+        Trainer(nn.Linear(2, 1), loss=nn.MSELoss)

@@ -311,6 +311,6 @@ def test_without_pyfive(tmp_path, monkeypatch):
     path = legacy_file(tmp_path / "w.h5", {"a": {"a/kernel:0": numbers(2)}})
     monkeypatch.setitem(__import__("sys").modules, "pyfive", None)
     with pytest.raises(
-        MissingDependencyError, match=r"w\.h5 is an HDF5 file, which needs pyfive: pip install 'minidl"
+        MissingDependencyError, match=r"w\.h5 holds HDF5, which needs pyfive: pip install pyfive"
     ):
         weights.read(path)
