@@ -161,9 +161,10 @@ def _widen(file: MappedFile, start: int, shape: Shape) -> np.ndarray:
 def _check_start(start: bytes, file: str) -> int:
     """The length of the header, from the file's first 8 bytes."""
     length = int.from_bytes(start, "little")
-    if len(start) < 8 or length > LONGEST_HEADER:
+    foreign = start.startswith((b"PK\x03\x04", b"\x89HDF"))  # zip, HDF5
+    if foreign or len(start) < 8 or length > LONGEST_HEADER:
         got = f"one that begins with {start!r}" if start else "an empty file"
-        if start.startswith((b"PK", b"\x89HDF")):  # zip, HDF5
+        if foreign:
             got = "what PyTorch or Keras writes: a network of minidl takes it by weights=, `minidl convert` rewrites it"
         raise WeightsError(must("load", file, "a safetensors file", got))
     return length
