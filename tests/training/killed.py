@@ -1,9 +1,10 @@
 """A run for ``test_killed_runs.py``, started again and again in forks of this process, which compiles once.
 
 Reads commands from the standard input, a line of JSON each: ``{"folder": ..., "bomb": [write, share] or null,
-"seconds": ... or null}``. For each it forks a child, which goes on with the run in that folder, kills it after so many
-seconds, and prints its status (negative: the signal that ended it). With a bomb, the child kills itself in its write
-number ``write``, after that share of the file's bytes; from a share of 1 on, at the steps that come after.
+"seconds": ... or null, "until": a file or null}``. For each it forks a child, which goes on with the run in that
+folder, kills it after so many seconds, or as soon as that file is there, and prints its status (negative: the signal
+that ended it). With a bomb, the child kills itself in its write number ``write``, after that share of the file's bytes;
+from a share of 1 on, at the steps that come after.
 """
 
 from __future__ import annotations
@@ -175,14 +176,19 @@ def serve() -> None:
                 sys.stderr.flush()
                 os._exit(status)
         if command["seconds"] is not None:
-            kill_after(pid, command["seconds"])
+            kill_after(pid, command["seconds"], command["until"])
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def kill_after(pid: int, seconds: float) -> None:
-    """Kill a child after so many seconds, or when it has ended, which does nothing to it any more."""
+def kill_after(pid: int, seconds: float, until: str | None) -> None:
+    """Kill a child after so many seconds, or when the file ``until`` is there.
+
+    Or when it has ended, which does nothing to it any more.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if until is not None and os.path.exists(until):
+            break
         time.sleep(0.001)
     os.kill(pid, signal.SIGKILL)
 

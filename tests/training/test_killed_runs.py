@@ -38,10 +38,20 @@ class Server:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def run(self, folder: Path, bomb: Any = None, seconds: float | None = None) -> int:
-        """Go on with the run in the folder; kill it after so many seconds. Returns its status, -9 if it was killed."""
+    def run(
+        self, folder: Path, bomb: Any = None, seconds: float | None = None, until: Path | None = None
+    ) -> int:
+        """Go on with the run in the folder; kill it after so many seconds, or when a file is there.
+
+        Returns its status, -9 if it was killed.
+        """
         assert self.process.stdin is not None
-        command = {"folder": str(folder), "bomb": bomb, "seconds": seconds}
+        command = {
+            "folder": str(folder),
+            "bomb": bomb,
+            "seconds": seconds,
+            "until": None if until is None else str(until),
+        }
         print(json.dumps(command), file=self.process.stdin, flush=True)
         return int(self._read())
 
@@ -92,11 +102,9 @@ def test_kills_while_a_checkpoint_is_written(server: Server, expected: Path, tmp
     kills, number = 0, 0
     folder = tmp_path / "0"
     folder.mkdir()
-    patience = 0.2
     while kills < KILLS_IN_WRITES:
-        while not (folder / "last.safetensors").exists():
-            server.run(folder, seconds=patience)
-            patience *= 1.5
+        if not (folder / "last.safetensors").exists():
+            server.run(folder, seconds=60, until=folder / "last.safetensors")
         before = (folder / "last.safetensors").read_bytes()
         share = shares[kills % len(shares)]
         status = server.run(folder, bomb=[1 + kills % 3, share])
