@@ -113,6 +113,7 @@ def _pooling(dtype: Any) -> None:
             _differentiate(partial(pool, kernel_size=3, stride=2, padding=1), images)
         _differentiate(lambda x: F.adaptive_avg_pool2d(x, 1), images)
         _differentiate(lambda x: F.max_pool2d(F.relu(x), 2), images)
+        _differentiate(lambda x: F.max_pool2d(x, 2).flatten(1), images)
 
 
 @_kind("normalisation")

@@ -97,7 +97,7 @@ def test_cnn(mnist: Path, tmp_path: Path) -> None:
     assert len(accuracies) == 2
     assert float(accuracies[1]) > 0.5  # by chance: 0.1
     assert f"wrote {Path('out/cnn.safetensors')}" in done.stdout
-    assert load(tmp_path / "out" / "cnn.safetensors")["0.weight"].shape == (16, 1, 3, 3)
+    assert load(tmp_path / "out" / "cnn.safetensors")[0].weight.shape == (16, 1, 3, 3)
 
 
 @pytest.mark.parametrize("name", ["autoencoder_mnist", "cnn_mnist"])

@@ -111,7 +111,8 @@ def _set(m: Machine, x: Any, b: int, c: int) -> None:
 
 def _set_fancy(m: Machine, x: Any, b: int, c: int) -> None:
     index = _fancy(m, x, b, c)
-    x[index] = m.other(b + c, x[index].shape)
+    # A copy: where the values lie in x itself, PyTorch reads some that it has already written.
+    x[index] = m.other(b + c, x[index].shape).clone()
 
 
 CALCULATE = {
