@@ -19,6 +19,7 @@ from minidl.dtypes import as_dtype, get_default_dtype
 from minidl.errors import ArgumentError, DTypeError, MinidlError, must
 from minidl.grad_mode import no_grad
 from minidl.nn.hooks import Hooks
+from minidl.nn.modes import evaluating
 from minidl.nn.module import Module
 from minidl.tensor import Tensor
 
@@ -227,7 +228,7 @@ def _run(model: Module, sizes: list[tuple[int, ...]], dtypes: list[np.dtype]) ->
     )
     inputs = [Tensor(np.zeros(size, dtype)) for size, dtype in zip(sizes, dtypes, strict=True)]
     watcher = _Watcher(model, result)
-    with no_grad(), _evaluating(model), watcher.on_modules(), watch_operations(watcher.operation):
+    with no_grad(), evaluating(model), watcher.on_modules(), watch_operations(watcher.operation):
         model(*inputs)
     return result
 
@@ -251,17 +252,6 @@ def _rows(model: Module) -> list[Row]:
                 row.frozen += parameter.numel()
         rows.append(row)
     return rows
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 class _Watcher:

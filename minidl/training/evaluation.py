@@ -11,11 +11,11 @@ from minidl.data import DataLoader
 from minidl.errors import DataError, DTypeError, must
 from minidl.grad_mode import no_grad
 from minidl.nn import Module
+from minidl.nn.modes import modes_kept
 from minidl.tensor import Tensor
 from minidl.training import data
 from minidl.training.callbacks.base import CallbackList
 from minidl.training.collector import Collector, PerClass
-from minidl.training.modes import modes_kept
 from minidl.training.predictions import Predictions
 from minidl.training.progress import make_bar, worded
 

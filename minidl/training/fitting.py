@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from minidl.data import DataLoader
 from minidl.errors import DataError, GradError, warn
 from minidl.nn import Module
+from minidl.nn.modes import modes_kept
 from minidl.nn.utils import clip_grad_norm_
 from minidl.random import default_generator
 from minidl.training import data
@@ -17,7 +18,6 @@ from minidl.training.collector import Collector
 from minidl.training.evaluation import collect, shown_batches
 from minidl.training.features import FeatureCache
 from minidl.training.history import History
-from minidl.training.modes import modes_kept
 
 if TYPE_CHECKING:
     from minidl.training.trainer import Trainer

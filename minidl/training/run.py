@@ -56,12 +56,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minidl.errors import ArgumentError, must
+from minidl.nn.modes import evaluating
 from minidl.rebuilding import full_name
 from minidl.serialization import save
 from minidl.tensor import Tensor
 from minidl.training import data
 from minidl.training.checkpoint import EVERY, LAST, Checkpoint, clean
-from minidl.training.fitting import modes_kept
 from minidl.training.pictures import draw_curves
 from minidl.weights.files import replacing
 
@@ -164,8 +164,8 @@ class RunFolder(Checkpoint):
         before = math.inf if self._best is None or self._best["monitor"] != monitor else self._best["value"]
         if value < before:
             self._best = {"epoch": epoch, "monitor": monitor, "value": value}
-            with modes_kept(self.trainer.model):
-                save(self.trainer.model.eval(), self.folder / BEST)
+            with evaluating(self.trainer.model):
+                save(self.trainer.model, self.folder / BEST)
 
     def _write_history(self) -> None:
         names = list(dict.fromkeys(name for row in self._rows for name in row))

@@ -5,8 +5,7 @@ What the layers compute is read through hooks, so that any network serves as it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from minidl.grad_mode import enable_grad, no_grad
 from minidl.nn.conv import Conv2d
 from minidl.nn.freezing import near
 from minidl.nn.linear import Linear
+from minidl.nn.modes import evaluating
 from minidl.nn.module import Module
 from minidl.tensor import Tensor
 from minidl.viz.figures import StrPath, as_array, as_pictures, finished, grid, new_figure, read_photo
@@ -39,18 +39,6 @@ def _layer(op: str, model: Module, name: str | None, kinds: tuple[type, ...], la
         expected = f"given for a network without {' or '.join(kind.__name__ for kind in kinds)}"
         raise ArgumentError(must(op, "layer", expected, "None"))
     return found[-1 if last else 0]
-
-
-@contextmanager
-def _evaluating(model: Module) -> Iterator[None]:
-    """In evaluation mode; afterwards each module is in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _batch(op: str, image: Any) -> Tensor:
@@ -109,7 +97,7 @@ def plot_feature_maps(
     """
     seen: list[Any] = []
     found = _layer("plot_feature_maps", model, layer, (Conv2d,))
-    with _evaluating(model), no_grad(), found.register_forward_hook(lambda *call: seen.append(call[2])):
+    with evaluating(model), no_grad(), found.register_forward_hook(lambda *call: seen.append(call[2])):
         model(_batch("plot_feature_maps", image))
     maps = _seen("plot_feature_maps", seen).array[0]
     pictures = [(m - m.min()) / ((m.max() - m.min()) or 1) for m in maps[:n]]
@@ -156,7 +144,7 @@ def grad_cam(model: Module, image: Any, layer: str | None = None, target: int | 
         return seen[-1].clone() if isinstance(result, Tensor) else result
 
     found = _layer("grad_cam", model, layer, (Conv2d,), last=True)
-    with _evaluating(model), enable_grad(), found.register_forward_hook(cut):
+    with evaluating(model), enable_grad(), found.register_forward_hook(cut):
         score = _score(model(_batch("grad_cam", image)), target)
     maps = _seen("grad_cam", seen)
     (slopes,) = grad(score, maps, allow_unused=True) if score.requires_grad else (None,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from minidl.nn import Module
+from minidl.nn.module import Module
 
 
 @contextmanager
@@ -17,3 +17,11 @@ def modes_kept(model: Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """In evaluation mode; afterwards each part is in the mode that it was in."""
+    with modes_kept(model):
+        model.eval()
+        yield
